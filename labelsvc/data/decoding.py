@@ -1,0 +1,134 @@
+"""Batches of rows to batches of pixels, in order, with a row that fails failing alone.
+
+Small pictures are decoded in the calling thread: opening one is Python that holds the interpreter's lock, and
+two threads on two idle cores were 1.1 times as fast as one (MNIST's PNGs of 220 bytes). Photos spend
+their time in the decoder, which lets go of the lock, and get a pool of threads.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import chain, islice
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labelsvc.data.pictures import PictureError, decode
+from labelsvc.data.reading import SourceBatch
+from labelsvc.records import PictureShape, Pixels
+
+SMALL_PICTURE = 4096  # bytes, encoded, on average
+
+
+@dataclass(frozen=True)
+class FailedRow:
+    """A row whose picture could not be decoded, and why."""
+
+    file: int
+    row: int
+    id: str | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class DecodedBatch:
+    """The rows of a batch that could be decoded, in order; the others are ``failures`` and nothing else."""
+
+    file: int
+    rows: NDArray[np.int64]  # [rows], places in the file
+    ids: list[str] | None
+    labels: list[str | None] | None
+    hashes: list[str]
+    pixels: Pixels
+    failures: tuple[FailedRow, ...]
+
+
+def content_hash(data: bytes) -> str:
+    """Return the 128-bit BLAKE2b hash of a picture's encoded bytes in hex, as ``b2sum -l 128`` prints it.
+
+    >>> content_hash(b"")
+    'cae66941d9efbd404e4d88758ea67670'
+    """
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
+
+
+def rows_per_batch(shape: PictureShape) -> int:
+    """Return how many rows to read at a time so that a decoded batch takes at most about 32 MB."""
+    return max(1, min(512, (32 << 20) // (shape.height * shape.width * shape.channels)))
+
+
+def decode_batches(
+    batches: Iterable[SourceBatch], shape: PictureShape, *, workers: int | None = None
+) -> Iterator[DecodedBatch]:
+    """Yield every batch decoded to ``shape``, in order, with at most ``2 * workers`` of them in flight.
+
+    Workers are threads beside the consumer's: by default one for small pictures and one per core for
+    larger ones, by the first batch. What a worker or ``batches`` raises, the consumer gets.
+
+    Raises:
+        InputError: whatever ``batches`` raises. A picture that cannot be decoded is a failure of its row.
+    """
+    batches = iter(batches)
+    first = list(islice(batches, 1))
+    if not first:
+        return
+    workers = workers or _workers_for(first[0])
+    yield from _decoded_by_threads(chain(first, batches), shape, workers=workers)
+
+
+def _workers_for(batch: SourceBatch) -> int:
+    sizes = [len(picture) for picture in batch.pictures if picture is not None]
+    small = sum(sizes) < SMALL_PICTURE * len(sizes)
+    return 1 if small else os.cpu_count() or 1
+
+
+def _decoded_by_threads(
+    batches: Iterator[SourceBatch], shape: PictureShape, *, workers: int
+) -> Iterator[DecodedBatch]:
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
+    pending: deque[Future[DecodedBatch]] = deque()
+    try:
+        for batch in batches:
+            pending.append(pool.submit(_decoded, batch, shape))
+            if len(pending) == 2 * workers:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    finally:  # also where the consumer stops early
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _decoded(batch: SourceBatch, shape: PictureShape) -> DecodedBatch:
+    pixels = np.empty((len(batch.pictures), shape.height, shape.width, shape.channels), np.uint8)
+    places: list[int] = []
+    hashes: list[str] = []
+    failures: list[FailedRow] = []
+    for place, data in enumerate(batch.pictures):
+        try:
+            pixels[len(places)] = _pixels(data, shape)
+        except PictureError as error:
+            sample_id = batch.ids[place] if batch.ids else None
+            failures.append(FailedRow(batch.file, batch.first_row + place, sample_id, str(error)))
+        else:
+            places.append(place)
+            hashes.append(content_hash(data or b""))
+    return DecodedBatch(
+        file=batch.file,
+        rows=np.asarray(places, np.int64) + batch.first_row,
+        ids=None if batch.ids is None else [batch.ids[place] for place in places],
+        labels=None if batch.labels is None else [batch.labels[place] for place in places],
+        hashes=hashes,
+        pixels=pixels[: len(places)],
+        failures=tuple(failures),
+    )
+
+
+def _pixels(data: bytes | None, shape: PictureShape) -> Pixels:
+    if data is None:
+        raise PictureError("the row holds no picture bytes (null)")
+    return decode(data, shape)

@@ -1,0 +1,153 @@
+"""One encoded picture to pixels of a given shape, with Pillow.
+
+Training and predicting decode alike: upright by the EXIF orientation, transparent parts on white, 16-bit grey
+scaled to 8 bits, grey or RGB, and squeezed to the shape (the sides' ratio is not kept) with an antialiased
+bilinear filter. Of an animation, the first frame.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from labelsvc.data.columns import Columns
+from labelsvc.data.reading import sample_pictures
+from labelsvc.errors import InputError
+from labelsvc.records import PictureShape, Pixels
+
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
+MOST_PIXELS = 89_478_485  # width times height, from which Pillow itself warns of a decompression bomb
+SIDE_OF_MIXED = 64  # where pictures come in several sizes
+_GREY_MODES = frozenset({"1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "I;16N"})
+
+
+class PictureError(InputError):
+    """The bytes are no picture that can be decoded; the message says why, the caller says where."""
+
+
+@dataclass(frozen=True)
+class ShapeFound:
+    """The shape that suits a dataset, and how it was found: ``sizes`` differ among ``looked_at`` pictures.
+
+    With more than one size, the shape's sides are our choice and not the pictures'.
+    """
+
+    shape: PictureShape
+    sizes: int
+    looked_at: int
+
+
+def decode(data: bytes, shape: PictureShape) -> Pixels:
+    """Return a picture's pixels [height, width, channels] in ``shape``, uint8 and read-only.
+
+    Raises:
+        PictureError: the bytes are not of a known format, are damaged, or hold too many pixels.
+    """
+    mode = "L" if shape.channels == 1 else "RGB"
+    size = (shape.width, shape.height)
+    try:
+        picture = _opened(data)
+        if picture.format == "JPEG" and picture.size != size:
+            _shrink_while_decoding(picture, size)
+        raw = _in_mode(_upright(picture), mode)
+        if raw.size != size:
+            raw = raw.resize(size, Image.Resampling.BILINEAR)
+        return np.frombuffer(raw.tobytes(), np.uint8).reshape(shape.height, shape.width, shape.channels)
+    except PictureError:
+        raise
+    except Exception as error:  # damaged bytes make Pillow raise nearly anything
+        raise PictureError(f"the picture cannot be decoded: {error or type(error).__name__}") from error
+
+
+def find_shape(files: Sequence[Path], columns: Sequence[Columns], *, sample: int = 256) -> ShapeFound:
+    """Look at about ``sample`` pictures and return the shape to decode all to.
+
+    Pictures of one size keep it, several sizes become 64 by 64; grey if all are grey, RGB otherwise.
+
+    Raises:
+        InputError: a file cannot be read, or none of the pictures can.
+    """
+    sizes: set[tuple[int, int]] = set()
+    grey, looked_at, reason = True, 0, "the files have no rows with a picture"
+    for data in sample_pictures(files, columns, sample=sample):
+        try:
+            picture = _opened(data)
+            sizes.add(_upright_size(picture))
+        except Exception as error:  # as in decode
+            reason = str(error)
+            continue
+        looked_at += 1
+        grey = grey and picture.mode in _GREY_MODES
+    if not sizes:
+        names = ", ".join(str(file) for file in files)
+        raise InputError(
+            f"no picture found in {names}, column {columns[0].image if columns else ''!r}: {reason}"
+        )
+    width, height = next(iter(sizes)) if len(sizes) == 1 else (SIDE_OF_MIXED, SIDE_OF_MIXED)
+    return ShapeFound(PictureShape(height, width, 1 if grey else 3), len(sizes), looked_at)
+
+
+def _opened(data: bytes) -> Image.Image:
+    """Read a picture's header."""
+    try:
+        picture = Image.open(io.BytesIO(data), formats=FORMATS)
+    except UnidentifiedImageError as error:
+        raise PictureError(f"the bytes are no {', '.join(FORMATS[:-1])} or {FORMATS[-1]} picture") from error
+    width, height = picture.size
+    if width * height > MOST_PIXELS:
+        raise PictureError(
+            f"the picture has {width:,} by {height:,} pixels, more than the {MOST_PIXELS:,} allowed"
+        )
+    return picture
+
+
+def _shrink_while_decoding(picture: Image.Image, size: tuple[int, int]) -> None:
+    """Let the JPEG decoder skip detail, leaving twice the side that is needed for the antialiased resize."""
+    side = 2 * max(size)  # of both sides alike, since the picture may yet be turned
+    picture.draft(None, (side, side))
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    if "exif" not in picture.info:
+        return picture
+    return ImageOps.exif_transpose(picture)
+
+
+def _upright_size(picture: Image.Image) -> tuple[int, int]:
+    width, height = picture.size
+    turned = "exif" in picture.info and picture.getexif().get(_ORIENTATION, 1) in _SIDEWAYS
+    return (height, width) if turned else (width, height)
+
+
+_ORIENTATION = 0x0112
+_SIDEWAYS = frozenset({5, 6, 7, 8})
+
+
+def _in_mode(picture: Image.Image, mode: str) -> Image.Image:
+    if picture.mode == mode and "transparency" not in picture.info:
+        return picture
+    if picture.mode.startswith("I"):
+        return Image.fromarray(_eight_bits(picture)).convert(mode)
+    if picture.has_transparency_data:
+        picture = _on_white(picture)
+    if picture.mode == "CMYK":
+        picture = picture.convert("RGB")
+    return picture.convert(mode)
+
+
+def _eight_bits(picture: Image.Image) -> NDArray[np.uint8]:
+    """Scale 16-bit grey to 8 bits: 0 stays 0, 65,535 becomes 255, rounded."""
+    deep = np.asarray(picture).astype(np.uint32)
+    return ((deep + 128) // 257).clip(max=255).astype(np.uint8)
+
+
+def _on_white(picture: Image.Image) -> Image.Image:
+    white = Image.new("RGBA", picture.size, "white")
+    white.alpha_composite(picture.convert("RGBA"))
+    return white

@@ -1,0 +1,102 @@
+"""distill: a fresh student learns, supervised and in strong views, from given and accepted labels."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from labelsvc.config import TrainConfig, digest
+from labelsvc.errors import InputError
+from labelsvc.flows._session import open_store, recorded, versions
+from labelsvc.flows._teach import Assignment, teach
+from labelsvc.labeling.pool import read_predictions
+from labelsvc.labeling.select import accept, thresholds_by_class
+from labelsvc.methods import change
+from labelsvc.records import SILENCE, LabeledSamples, LabelSet, Listener, Model, PseudoLabels, RowCount
+from labelsvc.store import label_sets, models, runs, samples
+from labelsvc.store.database import Store
+from labelsvc.store.runs import NewRun
+from labelsvc.student.distil import STUDENT, syllabus
+from labelsvc.training.device import describe, find_device
+from labelsvc.workspace import Workspace, find
+
+NEXT = "labelsvc export student.onnx"
+
+
+@dataclass(frozen=True)
+class DistillOutcome:
+    """A trained student."""
+
+    run_id: str
+    model: Model
+    label_set: LabelSet
+    steps: int
+    rows: RowCount
+    next_command: str
+    repeated: bool = False
+
+
+def distill(
+    workspace: str | Path,
+    config: TrainConfig | None = None,
+    *,
+    listener: Listener = SILENCE,
+    parent_run: str | None = None,
+) -> DistillOutcome:
+    """Train a student on given labels, people's decisions and the current set's accepted labels.
+
+    Calibration inputs that the set's policy accepts are learnt from too, under the teacher's labels. Without steps
+    or budget in ``config`` the student takes as many steps as its teacher did; its method is fixed.
+
+    Raises:
+        InputError: nothing was ingested, trained or labeled.
+    """
+    place = find(Path(workspace))
+    store = open_store(place)
+    label_set = label_sets.current(store)
+    if label_set is None:
+        raise InputError("no label set is current; write one with `labelsvc label`")
+    config = _as_long_as_teacher(store, config or TrainConfig(), label_set)
+    config_hash = digest(config, label_set.label_set_id, samples.state_digest(store))
+    done = runs.find_done(store, "distill", config_hash)
+    if done is not None:
+        listener.note(f"this very student was distilled by run {done.run_id}; nothing to do")
+        model = models.get(store, done.outcome["model"])
+        return DistillOutcome(done.run_id, model, label_set, done.outcome["steps"], done.rows, NEXT, repeated=True)
+    lessons = _syllabus(place, store, label_set)
+    method = change(STUDENT, "the student", config.settings)
+    assignment = Assignment(
+        "student", "supervised", method, lessons, np.empty(0, np.int64), config, parent_id=label_set.model_id
+    )
+    settings = {**asdict(config), "method": "supervised", "label_set": label_set.label_set_id}
+    device = describe(find_device(config.device))
+    run = NewRun("distill", settings, config_hash, config.seed, versions(), device, parent_run)
+    with recorded(place, run) as session:
+        session.rows = RowCount(given=len(lessons), labeled=len(lessons))
+        model = teach(session, assignment, listener)
+    return DistillOutcome(session.run_id, model, label_set, session.outcome["steps"], session.rows, NEXT)
+
+
+def _as_long_as_teacher(store: Store, config: TrainConfig, label_set: LabelSet) -> TrainConfig:
+    if config.steps is not None or config.budget is not None:
+        return config
+    teacher = models.get(store, label_set.model_id)
+    return replace(config, steps=int(runs.get(store, teacher.run_id).outcome["steps"]))
+
+
+def _syllabus(workspace: Workspace, store: Store, label_set: LabelSet) -> LabeledSamples:
+    accepted = label_sets.accepted(store, label_set.label_set_id)
+    undecided = accepted.where(np.isin(accepted.numbers, samples.pool(store)))
+    return syllabus(samples.given(store, "train"), undecided, _accepted_calibration(workspace, store, label_set))
+
+
+def _accepted_calibration(workspace: Workspace, store: Store, label_set: LabelSet) -> PseudoLabels:
+    """Return the teacher's labels of the calibration inputs that the set's policy accepts."""
+    policy = label_sets.policy(store, label_set)
+    classes = models.get(store, label_set.model_id).classes
+    predictions = workspace.root / runs.get(store, label_set.run_id).outcome["predictions"]
+    words = read_predictions(predictions, classes)
+    hidden = words.where(np.isin(words.numbers, samples.calibration_inputs(store)))
+    return accept(hidden, thresholds_by_class(policy.threshold, policy.class_thresholds, classes))

@@ -1,0 +1,268 @@
+"""ingest: Parquet files become samples with roles in the store, and decoded inputs in the cache.
+
+One pass reads, hashes and decodes; what it finds of each row is spooled to a Parquet file of its own, from which the
+store takes it in one transaction, so that memory stays bounded and a failure leaves the store as it was.
+"""
+
+from __future__ import annotations
+
+import glob
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from labelsvc.config import IngestConfig, digest
+from labelsvc.data.cache import PixelWriter, cache_folder, open_pixels
+from labelsvc.data.columns import ColumnNames, Columns, find_columns, label_names
+from labelsvc.data.decoding import DecodedBatch, FailedRow, decode_batches, rows_per_batch
+from labelsvc.data.pictures import find_shape
+from labelsvc.data.reading import file_digest, read_batches, read_schema, row_count
+from labelsvc.errors import InputError, TooManyFailedError
+from labelsvc.flows._session import Session, open_store, recorded, versions
+from labelsvc.records import SILENCE, Listener, PictureShape, Progress, RowCount
+from labelsvc.store import datasets
+from labelsvc.store.datasets import Ingested, NewDataset
+from labelsvc.store.roles import Shares
+from labelsvc.store.runs import NewRun
+from labelsvc.workspace import Workspace, create
+
+SPOOL = pa.schema(
+    [
+        ("position", pa.int64()),
+        ("file", pa.int32()),
+        ("row", pa.int64()),
+        ("sample_id", pa.string()),
+        ("content_hash", pa.string()),
+        ("label", pa.string()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class IngestOutcome:
+    """What came in."""
+
+    run_id: str | None  # None where nothing was new
+    rows: RowCount
+    roles: Mapping[str, int]
+    classes: tuple[str, ...]
+    shape: PictureShape
+    duplicates: int
+    same_content_other_id: int
+    next_command: str
+    repeated: bool = False
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Files that make one version of a dataset."""
+
+    role: datasets.DatasetRole
+    files: tuple[Path, ...]
+    columns: tuple[Columns, ...]
+    classes: tuple[str, ...]
+    digest: str
+
+
+def ingest(
+    workspace: str | Path,
+    files: Sequence[str | Path],
+    *,
+    test: Sequence[str | Path] = (),
+    config: IngestConfig | None = None,
+    listener: Listener = SILENCE,
+    parent_run: str | None = None,
+) -> IngestOutcome:
+    """Read labeled, unlabeled and test rows into a workspace, which is made where it is missing.
+
+    Args:
+        workspace: the task's folder.
+        files: Parquet files; a row without a label joins the pool.
+        test: Parquet files whose rows only ``evaluate`` and ``report`` ever read.
+        config: columns and roles.
+        listener: hears what is happening.
+        parent_run: the run that this is a step of.
+
+    Raises:
+        InputError: a file, a column or an id is not what it must be; the store is as it was.
+        TooManyFailedError: a picture cannot be decoded; the store is as it was.
+    """
+    config = config or IngestConfig()
+    place = create(Path(workspace))
+    known = datasets.picture_shape(open_store(place)) if place.store_path.exists() else None
+    shape = known or _shape(_expanded([*files, *test]), config, listener)
+    sources = [_source("train", files, config, shape), _source("test", test, config, shape)]
+    sources = [source for source in sources if source.files]
+    known = {source: _known(place, source) for source in sources}
+    new = [source for source in sources if known[source] is None]
+    run_id, taken = None, []
+    if new:
+        run = NewRun("ingest", _settings(new, config), digest([part.digest for part in new], config), versions=versions(), parent_id=parent_run)
+        with recorded(place, run) as session:
+            run_id, taken = session.run_id, _take(session, new, shape, config, listener)
+    return _outcome([part for part in known.values() if part] + taken, run_id, shape)
+
+
+def _expanded(files: Sequence[str | Path]) -> tuple[Path, ...]:
+    """Return the paths that ``files`` name, patterns such as ``*.parquet`` resolved."""
+    found: list[Path] = []
+    for file in files:
+        paths = sorted(Path(name) for name in glob.glob(str(file))) if glob.has_magic(str(file)) else [Path(file)]
+        if not paths:
+            raise InputError(f"no file matches {file}")
+        found += paths
+    return tuple(found)
+
+
+def _columns(file: Path, config: IngestConfig) -> Columns:
+    wanted = ColumnNames(image=config.image_column, id=config.id_column, label=config.label_column)
+    schema = read_schema(file)
+    if wanted.label is not None and wanted.label not in schema.names:
+        wanted = ColumnNames(image=wanted.image, id=wanted.id)  # a file of the pool has no label column
+    return find_columns(schema, wanted, where=str(file))
+
+
+def _shape(files: tuple[Path, ...], config: IngestConfig, listener: Listener) -> PictureShape:
+    found = find_shape(files, [_columns(file, config) for file in files])
+    if found.sizes > 1:
+        listener.note(f"the pictures have {found.sizes} sizes or more; all are resized to {found.shape}")
+    return found.shape
+
+
+def _source(
+    role: datasets.DatasetRole, files: Sequence[str | Path], config: IngestConfig, shape: PictureShape
+) -> _Source:
+    paths = _expanded(files)
+    columns = tuple(_columns(path, config) for path in paths)
+    if config.label_column is not None and not any(names.label for names in columns) and paths:
+        raise InputError(f"no column {config.label_column!r} in {', '.join(map(str, paths))}; see --label-column")
+    declared = (label_names(read_schema(path), names.label) for path, names in zip(paths, columns, strict=True))
+    classes = tuple(dict.fromkeys(name for names in declared for name in names))
+    contents = [file_digest(path) for path in paths]
+    return _Source(role, paths, columns, classes, digest(contents, [asdict(names) for names in columns], asdict(shape), role))
+
+
+def _known(workspace: Workspace, source: _Source) -> Ingested | None:
+    """Return what the store already holds of exactly these bytes, or None."""
+    if not workspace.store_path.exists():
+        return None
+    return datasets.find_dataset(open_store(workspace), source.digest, source.role)
+
+
+def _settings(sources: Sequence[_Source], config: IngestConfig) -> dict[str, Any]:
+    return {**asdict(config), **{source.role: [str(file) for file in source.files] for source in sources}}
+
+
+def _take(
+    session: Session, sources: Sequence[_Source], shape: PictureShape, config: IngestConfig, listener: Listener
+) -> list[Ingested]:
+    """Decode all sources, then write all of them to the store."""
+    arriving = []
+    for source in sources:
+        spool = session.folder / f"{source.role}-rows.parquet"
+        failures = _spool(session.workspace, source, shape, spool=spool, listener=listener)
+        if failures:
+            raise TooManyFailedError(_failure_message(source, failures))
+        arriving.append((spool, _dataset(source, shape, session.run_id)))
+    taken = datasets.add_rows(session.store, arriving, Shares(config.validation, config.calibration))
+    for spool, _ in arriving:
+        spool.unlink()
+    session.rows = _total(taken)
+    session.stop_reason = "all rows read"
+    session.outcome = {"datasets": [part.dataset_no for part in taken]}
+    return taken
+
+
+def _dataset(source: _Source, shape: PictureShape, run_id: str) -> NewDataset:
+    return NewDataset(
+        name=source.files[0].stem,
+        uris=tuple(str(file.resolve()) for file in source.files),
+        digest=source.digest,
+        role=source.role,
+        shape=shape,
+        run_id=run_id,
+        columns=tuple(asdict(names) for names in source.columns),
+        classes=source.classes,
+    )
+
+
+def _spool(
+    workspace: Workspace, source: _Source, shape: PictureShape, *, spool: Path, listener: Listener
+) -> list[FailedRow]:
+    """Decode all rows into the cache, write what is known of each to ``spool``, return those that failed."""
+    total = row_count(source.files)
+    failures: list[FailedRow] = []
+    folder = cache_folder(workspace, source.digest)
+    with PixelWriter(folder, shape) as cache, pq.ParquetWriter(spool, SPOOL, compression="zstd") as rows:
+        for batch in _decoded(source, shape):
+            position = cache.append(batch.pixels)
+            rows.write_table(_rows_table(batch, position))
+            failures += batch.failures
+            done = position + len(batch.hashes) + len(failures)
+            listener.progress(Progress(f"ingest {source.role}", done, total))
+    assert open_pixels(folder) is not None
+    return failures
+
+
+def _decoded(source: _Source, shape: PictureShape) -> Iterator[DecodedBatch]:
+    return decode_batches(read_batches(source.files, source.columns, rows=rows_per_batch(shape)), shape)
+
+
+def _rows_table(batch: DecodedBatch, position: int) -> pa.Table:
+    count = len(batch.hashes)
+    columns = [
+        pa.array(np.arange(position, position + count)),
+        pa.array(np.full(count, batch.file, dtype=np.int32)),
+        pa.array(batch.rows),
+        pa.array(batch.ids, pa.string()) if batch.ids is not None else pa.nulls(count, pa.string()),
+        pa.array(batch.hashes, pa.string()),
+        pa.array(batch.labels, pa.string()) if batch.labels is not None else pa.nulls(count, pa.string()),
+    ]
+    return pa.table(columns, schema=SPOOL)
+
+
+def _failure_message(source: _Source, failures: Sequence[FailedRow]) -> str:
+    first = failures[0]
+    return (
+        f"{len(failures)} pictures cannot be decoded, nothing was ingested; the first is row {first.row} of "
+        f"{source.files[first.file]}: {first.reason}; mend or remove these rows"
+    )
+
+
+def _rows(ingested: Ingested) -> RowCount:
+    """Count samples: those with a given label, those without, and rows that were known already."""
+    labeled = ingested.labeled + ingested.test
+    return RowCount(
+        given=ingested.rows,
+        labeled=labeled,
+        abstained=ingested.rows - labeled - ingested.duplicates_skipped,
+        skipped=ingested.duplicates_skipped,
+    )
+
+
+def _total(parts: Sequence[Ingested]) -> RowCount:
+    counts = [_rows(part) for part in parts]
+    return RowCount(*(sum(getattr(count, name) for count in counts) for name in RowCount.__dataclass_fields__))
+
+
+def _outcome(parts: Sequence[Ingested], run_id: str | None, shape: PictureShape) -> IngestOutcome:
+    roles: Counter[str] = Counter()
+    for part in parts:
+        roles.update(part.roles)
+    return IngestOutcome(
+        run_id=run_id,
+        rows=_total(parts),
+        roles=dict(roles),
+        classes=parts[-1].classes,
+        shape=shape,
+        duplicates=sum(part.duplicates_skipped for part in parts),
+        same_content_other_id=sum(part.same_content_other_id for part in parts),
+        next_command="labelsvc train",
+        repeated=run_id is None,
+    )

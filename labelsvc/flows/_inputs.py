@@ -1,0 +1,42 @@
+"""Decoded inputs of a workspace's samples: opened from the cache, decoded again where the cache is gone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from labelsvc.data.cache import SourceFile, cache_folder, open_pixels, rebuild
+from labelsvc.data.columns import Columns
+from labelsvc.data.inputs import InputPart, Inputs
+from labelsvc.data.reading import file_digest
+from labelsvc.records import Pixels, SampleNumbers
+from labelsvc.store import datasets, samples
+from labelsvc.store.database import Store
+from labelsvc.store.datasets import DatasetVersion
+from labelsvc.workspace import Workspace
+
+
+def open_inputs(workspace: Workspace, store: Store, numbers: SampleNumbers) -> Inputs:
+    """Return the decoded inputs of samples, ready to be gathered by number.
+
+    Raises:
+        InputError: the cache is gone and so is, or has changed, a source file.
+    """
+    versions = {version.dataset_no: version for version in datasets.datasets(store)}
+    return Inputs(
+        [
+            InputPart(located.numbers, located.positions, _pixels(workspace, versions[located.dataset_no]))
+            for located in samples.locations(store, numbers)
+        ]
+    )
+
+
+def _pixels(workspace: Workspace, version: DatasetVersion) -> Pixels:
+    folder = cache_folder(workspace, version.digest)
+    kept = open_pixels(folder)
+    if kept is not None:
+        return kept
+    sources = [
+        SourceFile(Path(uri), contents, Columns(**columns))
+        for uri, contents, columns in zip(version.uris, version.file_digests, version.columns, strict=True)
+    ]
+    return rebuild(folder, sources, shape=version.shape, rows=version.rows)

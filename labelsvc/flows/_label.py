@@ -1,0 +1,118 @@
+"""label: the newest model predicts the pool, a policy selects, and a label set is written."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from labelsvc.config import LabelConfig, digest
+from labelsvc.flows._inputs import open_inputs
+from labelsvc.flows._models import newest, open_network
+from labelsvc.flows._session import Session, open_store, recorded, versions
+from labelsvc.labeling.pool import predict_rows, read_predictions, write_predictions
+from labelsvc.labeling.select import accept, check_thresholds, thresholds_by_class
+from labelsvc.records import SILENCE, LabelSet, Listener, Model, Policy, Progress, PseudoLabels, RowCount, SampleNumbers
+from labelsvc.store import label_sets, runs, samples
+from labelsvc.store.identifiers import new_id
+from labelsvc.store.runs import NewRun
+from labelsvc.training.device import describe, find_device, prepare
+from labelsvc.training.rows import open_rows
+from labelsvc.workspace import find
+
+NEXT = 'labelsvc query "SELECT label, source, count(*) FROM labels GROUP BY ALL ORDER BY ALL"'
+
+
+@dataclass(frozen=True)
+class LabelOutcome:
+    """A written label set, and what became of the pool."""
+
+    run_id: str
+    label_set: LabelSet
+    model: Model
+    rows: RowCount
+    next_command: str
+    repeated: bool = False
+
+
+def label(
+    workspace: str | Path,
+    config: LabelConfig | None = None,
+    *,
+    listener: Listener = SILENCE,
+    parent_run: str | None = None,
+) -> LabelOutcome:
+    """Predict the pool with the newest model and write the labels that reach the threshold as a label set.
+
+    The set becomes ``current``. Calibration inputs are predicted too, but never written as labels. The same call
+    again, on the same pool and model, returns the same set.
+
+    Raises:
+        InputError: nothing was ingested or trained.
+        UsageError: a threshold is no probability, or names an unknown class.
+    """
+    config = config or LabelConfig()
+    place = find(Path(workspace))
+    store = open_store(place)
+    model = newest(store, config.model)
+    check_thresholds(config.threshold, config.class_thresholds, model.classes)
+    pool, hidden = samples.pool(store), samples.calibration_inputs(store)
+    rule = (config.threshold, config.class_thresholds)
+    config_hash = digest(rule, model.model_id, samples.digest_of(pool, hidden))
+    done = runs.find_done(store, "label", config_hash)
+    if done is not None:
+        listener.note(f"run {done.run_id} wrote these very labels; nothing to do")
+        label_set = label_sets.get(store, done.outcome["label_set"])
+        return LabelOutcome(done.run_id, label_set, model, done.rows, NEXT, repeated=True)
+    device = describe(find_device(config.device))
+    run = NewRun("label", asdict(config), config_hash, None, versions(), device, parent_run)
+    with recorded(place, run) as session:
+        shown = np.union1d(pool, hidden)
+        predictions = _predictions(session, model, shown, config=config, listener=listener)
+        accepted = accept(predictions, thresholds_by_class(*rule, model.classes))
+        accepted = accepted.where(np.isin(accepted.numbers, pool))
+        label_set = _write(session, config, model, accepted)
+        session.rows = RowCount(given=len(pool), labeled=len(accepted), abstained=len(pool) - len(accepted))
+        session.stop_reason = "one round done"
+        session.outcome["label_set"] = label_set.label_set_id
+    return LabelOutcome(session.run_id, label_set, model, session.rows, NEXT)
+
+
+def _predictions(
+    session: Session, model: Model, numbers: SampleNumbers, *, config: LabelConfig, listener: Listener
+) -> PseudoLabels:
+    """Return what the model says of ``numbers``, from the file of an earlier run where there is one."""
+    shown = samples.digest_of(numbers)
+    known = runs.find_predictions(session.store, model.model_id, shown)
+    path = session.workspace.root / known if known else session.folder / "predictions.parquet"
+    session.outcome |= {"model": model.model_id, "shown": shown, "predictions": session.workspace.relative(path)}
+    if known and path.exists():
+        listener.note(f"the model's word on the pool is known from {known}; only the policy is new")
+    else:
+        device = find_device(config.device)
+        prepare(device)
+        shape = model.preprocessing.shape
+        inputs = open_inputs(session.workspace, session.store, numbers)
+        rows = open_rows(numbers, inputs, device, shape.height * shape.width * shape.channels)
+        network = open_network(session.workspace, model).to(device)
+        blocks = predict_rows(network, rows, model.temperature)
+        for done in write_predictions(path, blocks, model.classes):
+            listener.progress(Progress("label", done, len(numbers)))
+    return read_predictions(path, model.classes)
+
+
+def _write(session: Session, config: LabelConfig, model: Model, accepted: PseudoLabels) -> LabelSet:
+    policy = Policy(new_id(), session.run_id, model.model_id, config.threshold, dict(config.class_thresholds))
+    current = label_sets.current(session.store)
+    label_set = LabelSet(
+        label_set_id=new_id(),
+        run_id=session.run_id,
+        model_id=model.model_id,
+        policy_id=policy.policy_id,
+        rows=len(accepted),
+        digest="",
+        parent_id=current.label_set_id if current else None,
+        message=config.message,
+    )
+    return label_sets.write(session.store, label_set, policy, accepted, make_current=True)

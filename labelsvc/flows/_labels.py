@@ -1,0 +1,105 @@
+"""labels list, tag, diff, rollback, export: label sets as things that one names, compares and hands on."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from labelsvc.flows._session import open_store
+from labelsvc.records import LabelSet, RowCount
+from labelsvc.store import label_sets, samples
+from labelsvc.store.comparison import LabelDiff
+from labelsvc.store.export import EXPORT_SCHEMA, export_batches
+from labelsvc.workspace import find, written_beside
+
+
+@dataclass(frozen=True)
+class NamedLabelSet:
+    """A label set with the names that point to it."""
+
+    label_set: LabelSet
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class LabelsExported:
+    """A written file of labels."""
+
+    path: str
+    label_set: LabelSet | None
+    rows: RowCount
+    next_command: str = "labelsvc labels list"
+
+
+def list_labels(workspace: str | Path) -> list[NamedLabelSet]:
+    """Return all label sets, oldest first, with their aliases."""
+    store = open_store(find(Path(workspace)))
+    names = label_sets.names(store)
+    return [NamedLabelSet(found, names.get(found.label_set_id, ())) for found in label_sets.listing(store)]
+
+
+def tag_labels(workspace: str | Path, name: str, label_set: str = "current", *, force: bool = False) -> LabelSet:
+    """Give a label set a name of one's own.
+
+    Raises:
+        UsageError: the name is reserved, or taken and not ``force``; or there is no such set.
+    """
+    return label_sets.tag(open_store(find(Path(workspace))), name, label_set, force=force)
+
+
+def diff_labels(workspace: str | Path, before: str, after: str = "current") -> LabelDiff:
+    """Return what one label set says otherwise than another.
+
+    Raises:
+        UsageError: there is no such set.
+    """
+    return label_sets.diff(open_store(find(Path(workspace))), before, after)
+
+
+def rollback_labels(workspace: str | Path, to: str | None = None) -> LabelSet:
+    """Point ``current`` at an older label set, by default the one before; nothing is deleted.
+
+    Raises:
+        UsageError: there is no such set, or none before the current one.
+    """
+    return label_sets.rollback(open_store(find(Path(workspace))), to)
+
+
+def export_labels(workspace: str | Path, path: str | Path, *, label_set: str | None = None) -> LabelsExported:
+    """Write every label (decisions, given and accepted ones) to Parquet that Hugging Face's ``datasets`` reads.
+
+    Test rows are never in it. Columns: id, label, source, confidence, label_set, run, model, policy.
+
+    Raises:
+        UsageError: there is no such label set.
+    """
+    store = open_store(find(Path(workspace)))
+    chosen = label_sets.get(store, label_set) if label_set else label_sets.current(store)
+    schema = _with_features(samples.class_names(store))
+    count = 0
+    with (
+        written_beside(Path(path)) as partial,
+        pq.ParquetWriter(partial, schema, compression="zstd") as writer,
+    ):
+        for batch in export_batches(store, chosen):
+            writer.write_batch(batch.replace_schema_metadata(schema.metadata))
+            count += len(batch)
+    return LabelsExported(str(path), chosen, RowCount(given=count, labeled=count))
+
+
+def _with_features(classes: tuple[str, ...]) -> pa.Schema:
+    """Return the export's schema with Hugging Face's description of it: the label is one of ``classes``.
+
+    The column itself holds class names, for every other tool; ``datasets`` turns them into codes by this.
+    """
+    features = {
+        field.name: {"dtype": "float64" if field.type == pa.float64() else "string", "_type": "Value"}
+        for field in EXPORT_SCHEMA
+    }
+    features["label"] = {"names": list(classes), "_type": "ClassLabel"}
+    metadata = {"huggingface": json.dumps({"info": {"features": features}})}
+    return pa.schema(EXPORT_SCHEMA, metadata=metadata)

@@ -1,0 +1,55 @@
+"""Which model a verb means, and its network with the recorded weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from labelsvc import networks
+from labelsvc.errors import InputError
+from labelsvc.networks import PictureClassifier, weights
+from labelsvc.records import Listener, Model
+from labelsvc.store import label_sets, models
+from labelsvc.store.database import Store
+from labelsvc.workspace import Workspace
+
+
+def newest(store: Store, wanted: str | None) -> Model:
+    """Return the model named by an ending of its id, else the newest, teacher or student.
+
+    Raises:
+        InputError: nothing was trained yet.
+        UsageError: the ending fits no model, or several.
+    """
+    if wanted is not None:
+        return models.get(store, wanted)
+    model = models.newest(store)
+    if model is None:
+        raise InputError("no model was trained in this workspace yet; run `labelsvc train`")
+    return model
+
+
+def in_use(store: Store, wanted: str | None, listener: Listener) -> Model:
+    """Return the wanted model, else the current set's student, else its teacher, else the newest; say which."""
+    newest_model = newest(store, wanted)
+    current = label_sets.current(store)
+    if wanted is not None or current is None:
+        listener.note(f"{newest_model.role} {newest_model.model_id} ({newest_model.method}, {newest_model.network})")
+        return newest_model
+    model = models.student_of(store, current.label_set_id) or models.get(store, current.model_id)
+    listener.note(f"{model.role} {model.model_id} of the current label set ({model.method}, {model.network})")
+    if newest_model.model_id != model.model_id:
+        listener.note(f"a newer {newest_model.role} {newest_model.model_id} exists; name it with --from")
+    return model
+
+
+def open_network(workspace: Workspace, model: Model, *, path: Path | None = None) -> PictureClassifier:
+    """Return the network of ``model`` on the CPU, with its weights or those of one of its moments.
+
+    Raises:
+        InputError: the weights are gone or are not the recorded ones.
+    """
+    network = networks.build(model.network, model.preprocessing, len(model.classes), seed=0)
+    weights.load(network, path or workspace.root / model.path, sha256=None if path else model.sha256)
+    return network.eval().requires_grad_(requires_grad=False).to(memory_format=torch.channels_last)

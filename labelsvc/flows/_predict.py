@@ -1,0 +1,52 @@
+"""predict: new rows through an ONNX student, without torch, without a workspace."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from labelsvc.config import PredictConfig
+from labelsvc.data.columns import ColumnNames
+from labelsvc.data.reading import row_count
+from labelsvc.errors import UsageError
+from labelsvc.records import SILENCE, Listener, Progress, RowCount
+from labelsvc.student.infer import load
+from labelsvc.student.predict import predict_file
+
+
+@dataclass(frozen=True)
+class PredictOutcome:
+    """A written file of labels."""
+
+    path: str
+    rows: RowCount
+    next_command: str = "labelsvc doctor"
+
+
+def predict(
+    student: str | Path,
+    source: str | Path,
+    target: str | Path,
+    config: PredictConfig | None = None,
+    *,
+    listener: Listener = SILENCE,
+) -> PredictOutcome:
+    """Label the rows of a Parquet file: the same rows in the same order, with label, confidence and error.
+
+    A label is NULL below the threshold, and for a picture that cannot be decoded, whose ``error`` says why.
+
+    Raises:
+        InputError: the student or the source is not what it must be.
+        UsageError: the threshold is no probability.
+        LabelsvcError: the asked device does not work.
+    """
+    config = config or PredictConfig()
+    if not 0 <= config.threshold <= 1:
+        raise UsageError(f"the threshold {config.threshold} is no probability; it must lie between 0 and 1")
+    opened = load(Path(student), device=config.device)
+    wanted = ColumnNames(image=config.image_column, id=config.id_column)
+    total = row_count([Path(source)])
+    rows = RowCount()
+    for rows in predict_file(opened, Path(source), Path(target), wanted=wanted, threshold=config.threshold):
+        listener.progress(Progress("predict", rows.given, total))
+    return PredictOutcome(str(target), rows)

@@ -1,0 +1,79 @@
+"""What every flow that writes does alike: one run in the store, with its start, its end and what came of it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from labelsvc import __version__
+from labelsvc.records import RowCount
+from labelsvc.store import runs
+from labelsvc.store.database import Store
+from labelsvc.workspace import Workspace
+
+PARTS = ("torch", "torchvision", "duckdb", "pyarrow", "onnxruntime-gpu", "onnxruntime", "numpy")
+CLOSING_PATIENCE = 600.0  # seconds to wait for the store's lock when a run has a result to record
+
+
+@dataclass
+class Session:
+    """A run while it lasts. What is set here is recorded when it ends."""
+
+    workspace: Workspace
+    store: Store
+    run_id: str
+    rows: RowCount = RowCount()
+    stop_reason: str | None = None
+    outcome: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def folder(self) -> Path:
+        """The run's folder."""
+        return self.workspace.run_path(self.run_id)
+
+
+def open_store(workspace: Workspace) -> Store:
+    """Return the store of a workspace, not yet opened."""
+    return Store(workspace.store_path)
+
+
+@contextmanager
+def recorded(workspace: Workspace, run: runs.NewRun) -> Iterator[Session]:
+    """Record ``run`` from its start to its end, whichever way it ends."""
+    store = open_store(workspace)
+    session = Session(workspace, store, runs.start(store, run))
+    closing = Store(workspace.store_path, patience=CLOSING_PATIENCE)
+    try:
+        yield session
+    except BaseException as error:
+        status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+        runs.finish(closing, session.run_id, status, session.rows, error=_in_a_line(error))
+        raise
+    runs.finish(
+        closing,
+        session.run_id,
+        "done",
+        session.rows,
+        stop_reason=session.stop_reason,
+        outcome=session.outcome,
+    )
+
+
+def versions() -> Mapping[str, str]:
+    """Return the versions of labelsvc, Python and the parts that decide results."""
+    found = {"labelsvc": __version__, "python": platform.python_version()}
+    for part in PARTS:
+        try:
+            found[part] = importlib.metadata.version(part)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _in_a_line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0]

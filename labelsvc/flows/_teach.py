@@ -1,0 +1,242 @@
+"""What train and distill do alike: fit one network to labeled rows and a pool, keep its weights and its curves."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict, dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+
+from labelsvc import networks, views
+from labelsvc.config import TrainConfig
+from labelsvc.data.inputs import Inputs
+from labelsvc.flows._inputs import open_inputs
+from labelsvc.flows._session import Session
+from labelsvc.labeling.calibrate import fit_temperature
+from labelsvc.methods.contract import Method
+from labelsvc.networks import PictureClassifier, weights
+from labelsvc.records import (
+    LabeledSamples,
+    Listener,
+    MetricPoint,
+    Model,
+    ModelRole,
+    Preprocessing,
+    Progress,
+    SampleNumbers,
+)
+from labelsvc.store import models, runs, samples
+from labelsvc.store.identifiers import new_id
+from labelsvc.training.device import find_device, prepare
+from labelsvc.training.loop import Interval, Lesson, Plan, State, begin, run
+from labelsvc.training.predict import logits_of
+from labelsvc.training.probe import steps_for
+from labelsvc.training.rows import Rows, open_rows
+from labelsvc.workspace import written_beside
+
+REPORTS = 100  # how often a training says how far it is
+EXAMS = 20  # how often it is measured on validation rows
+STATISTICS_ROWS = 4096  # from which the inputs' mean and deviation are taken
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """What a network is to learn, and as whose successor."""
+
+    role: ModelRole
+    method_name: str
+    method: Method
+    labeled: LabeledSamples
+    pool: SampleNumbers
+    config: TrainConfig
+    parent_id: str | None = None
+
+
+def teach(session: Session, assignment: Assignment, listener: Listener) -> Model:
+    """Train as assigned, keep weights and curves in the run's folder, and return the recorded model."""
+    room = _prepare(session, assignment, listener)
+    lesson = room.lesson()
+    plan = _plan(room, lesson)
+    _write_resolved(room, plan)
+    listener.note(f"{plan.steps:,} steps of {assignment.method_name} with {room.network} on {room.device}")
+    state = begin(room.make_network(), lesson, plan)
+    points = _follow(room, state, lesson, plan)
+    model = _keep(room, state)
+    runs.add_metrics(session.store, session.run_id, points)
+    session.stop_reason = f"all {plan.steps:,} steps done"
+    session.outcome = {"model": model.model_id, "steps": plan.steps}
+    return model
+
+
+@dataclass(frozen=True)
+class _Room:
+    """The prepared place of a training: what it learns from, and how the network is made."""
+
+    session: Session
+    assignment: Assignment
+    listener: Listener
+    device: torch.device
+    inputs: Inputs
+    preprocessing: Preprocessing
+    classes: tuple[str, ...]
+    validation: LabeledSamples
+    network: str
+    views: str
+
+    def make_network(self) -> PictureClassifier:
+        return networks.build(
+            self.network, self.preprocessing, len(self.classes), seed=self.assignment.config.seed
+        )
+
+    def rows(self, numbers: SampleNumbers) -> Rows:
+        shape = self.preprocessing.shape
+        return open_rows(numbers, self.inputs, self.device, shape.height * shape.width * shape.channels)
+
+    @cached_property
+    def exam(self) -> Rows:
+        return self.rows(self.validation.numbers)
+
+    def lesson(self) -> Lesson:
+        labeled = self.assignment.labeled
+        counts = np.bincount(labeled.classes, minlength=len(self.classes))
+        prior = np.ones_like(counts) if self.assignment.config.balanced else counts
+        return Lesson(
+            labeled=self.rows(labeled.numbers),
+            classes=torch.from_numpy(labeled.classes.astype(np.int64)),
+            pool=self.rows(self.assignment.pool) if self.assignment.method.needs_pool else None,
+            views=views.find(self.views),
+            prior=torch.from_numpy(prior / max(prior.sum(), 1)).float(),
+        )
+
+
+def _prepare(session: Session, assignment: Assignment, listener: Listener) -> _Room:
+    config = assignment.config
+    device = find_device(config.device)
+    prepare(device)
+    validation = samples.given(session.store, "validation")
+    parts = [assignment.labeled.numbers, assignment.pool, validation.numbers]
+    numbers = np.unique(np.concatenate(parts))
+    inputs = open_inputs(session.workspace, session.store, numbers)
+    network, view = config.network, config.views
+    if network == "auto":
+        choice = networks.choose(inputs.shape, device, config.seconds)
+        network = choice.name
+        listener.note(f"network {network}: {choice.reason}")
+    if view == "auto":
+        view, reason = views.choose(inputs.shape)
+        listener.note(f"views {view}: {reason}")
+    return _Room(
+        session,
+        assignment,
+        listener,
+        device,
+        inputs,
+        _statistics(inputs, numbers, config.seed),
+        samples.class_names(session.store),
+        validation,
+        network,
+        view,
+    )
+
+
+def _statistics(inputs: Inputs, numbers: SampleNumbers, seed: int) -> Preprocessing:
+    """Measure mean and deviation per channel, in units of [0, 1], on a few thousand inputs."""
+    some = np.random.default_rng(seed).permutation(numbers)[:STATISTICS_ROWS]
+    pixels = inputs.gather(some).reshape(-1, inputs.shape.channels) / 255.0
+    mean, std = pixels.mean(axis=0), pixels.std(axis=0).clip(min=1e-3)
+    return Preprocessing(inputs.shape, tuple(map(float, mean)), tuple(map(float, std)))
+
+
+def _plan(room: _Room, lesson: Lesson) -> Plan:
+    config, method = room.assignment.config, room.assignment.method
+    steps, seconds = config.steps or 0, config.seconds
+    if seconds is not None:
+        steps = steps_for(seconds, room.make_network, lesson, Plan(method, 1, config.seed, room.device))
+    pauses = _spread(steps, REPORTS) | _spread(steps, config.keep_moments)
+    return Plan(method, steps, config.seed, room.device, pauses)
+
+
+def _spread(steps: int, count: int) -> frozenset[int]:
+    """Return up to ``count`` step numbers spread evenly, the last one among them."""
+    return frozenset(round(steps * (place + 1) / count) for place in range(count)) - {0}
+
+
+def _write_resolved(room: _Room, plan: Plan) -> None:
+    assignment = room.assignment
+    resolved = {
+        **asdict(assignment.config),
+        "steps": plan.steps,
+        "network": room.network,
+        "views": room.views,
+        "device": str(room.device),
+        "method": {"name": assignment.method_name, **asdict(assignment.method)},  # type: ignore[call-overload]
+        "labeled": len(assignment.labeled),
+        "pool": len(assignment.pool),
+    }
+    with written_beside(room.session.folder / "config.json") as partial:
+        partial.write_text(json.dumps(resolved, indent=2, sort_keys=True), encoding="utf-8")
+
+
+def _follow(room: _Room, state: State, lesson: Lesson, plan: Plan) -> list[MetricPoint]:
+    """Train to the end, showing how it goes and keeping moments, and return the curves."""
+    moments = _spread(plan.steps, room.assignment.config.keep_moments)
+    exams = _spread(plan.steps, EXAMS) if len(room.validation) else frozenset()
+    started = time.monotonic()
+    points: list[MetricPoint] = []
+    for interval in run(state, lesson, plan):
+        figures = dict(interval.figures)
+        if interval.step in exams:
+            figures["validation accuracy"] = _exam_accuracy(room, state)
+        if interval.step in moments:
+            path = room.session.folder / "moments" / f"step-{interval.step:09d}.safetensors"
+            weights.save(state.average.network, path)
+        points += [MetricPoint(interval.step, name, value) for name, value in figures.items()]
+        room.listener.progress(_progress(room, interval, plan, seconds=time.monotonic() - started))
+    return points
+
+
+def _exam_accuracy(room: _Room, state: State) -> float:
+    answers = logits_of(state.average.network, room.exam).argmax(axis=1)
+    return float((answers == room.validation.classes).mean())
+
+
+def _progress(room: _Room, interval: Interval, plan: Plan, *, seconds: float) -> Progress:
+    recipe = plan.method.recipe
+    rows = recipe.labeled_batch + (recipe.pool_batch if plan.method.needs_pool else 0)
+    facts = {"loss": f"{interval.figures['loss']:.3f}"}
+    if "used" in interval.figures:
+        facts["pool used"] = f"{interval.figures['used']:.0%}"
+    facts["rows/s"] = f"{interval.step * rows / max(seconds, 1e-9):,.0f}"
+    return Progress(f"train {room.assignment.role}", interval.step, plan.steps, "steps", facts)
+
+
+def _keep(room: _Room, state: State) -> Model:
+    """Write the averaged weights, calibrate them where there are validation rows, and record the model."""
+    session, assignment = room.session, room.assignment
+    path = session.folder / f"{assignment.role}.safetensors"
+    sha256 = weights.save(state.average.network, path)
+    temperature, calibrated = 1.0, len(room.validation) > 0
+    if calibrated:
+        temperature = fit_temperature(logits_of(state.average.network, room.exam), room.validation.classes)
+        room.listener.note(f"temperature {temperature:.3f}, fitted on {len(room.validation)} validation rows")
+    else:
+        room.listener.note("no validation rows: temperature 1, the confidence is uncalibrated")
+    model = Model(
+        model_id=new_id(),
+        run_id=session.run_id,
+        role=assignment.role,
+        method=assignment.method_name,
+        network=room.network,
+        path=session.workspace.relative(path),
+        sha256=sha256,
+        classes=room.classes,
+        preprocessing=room.preprocessing,
+        temperature=temperature,
+        calibrated=calibrated,
+        parent_id=assignment.parent_id,
+    )
+    models.add(session.store, model)
+    return model

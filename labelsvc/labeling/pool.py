@@ -1,0 +1,96 @@
+"""What a model says of the pool, block by block, written as Parquet in the run's folder and read back for selection.
+
+Predicting is a pure function of a block of rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from torch import nn
+
+from labelsvc.labeling.calibrate import probabilities
+from labelsvc.records import PseudoLabels, SampleNumbers
+from labelsvc.training.predict import logit_blocks
+from labelsvc.training.rows import Rows
+from labelsvc.workspace import written_beside
+
+ROW_GROUP = 8192  # rows predicted and written at a time
+
+
+def schema(classes: Sequence[str]) -> pa.Schema:
+    """Return the columns of a predictions file; ``label`` and ``runner_up`` are class names."""
+    return pa.schema(
+        [
+            ("sample_no", pa.int64()),
+            ("label", pa.string()),
+            ("confidence", pa.float64()),
+            ("runner_up", pa.string()),
+            ("runner_up_probability", pa.float64()),
+            ("probabilities", pa.list_(pa.float32(), len(classes))),
+        ]
+    )
+
+
+def candidates(numbers: SampleNumbers, scores: NDArray[np.float64]) -> PseudoLabels:
+    """Return the two likeliest classes of each row of ``scores`` [rows, classes]; of equals, the first class."""
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :2].astype(np.int32)
+    rows = np.arange(len(scores))
+    first, second = order[:, 0], order[:, -1]
+    return PseudoLabels(numbers, first, scores[rows, first], second, scores[rows, second])
+
+
+def predict_rows(
+    network: nn.Module, rows: Rows, temperature: float
+) -> Iterator[tuple[PseudoLabels, NDArray[np.float64]]]:
+    """Yield, block by block in order, what the network says of rows, and all its probabilities."""
+    start = 0
+    for logits in logit_blocks(network, rows):
+        scores = probabilities(logits, temperature)
+        yield candidates(rows.numbers[start : start + len(scores)], scores), scores
+        start += len(scores)
+
+
+def write_predictions(
+    path: Path, blocks: Iterator[tuple[PseudoLabels, NDArray[np.float64]]], classes: Sequence[str]
+) -> Iterator[int]:
+    """Write predictions to ``path``, yielding how many rows are done; the file has its name when all are."""
+    names = pa.array(classes)
+    done = 0
+    with written_beside(path) as partial, pq.ParquetWriter(partial, schema(classes), compression="zstd") as writer:
+        for block, scores in blocks:
+            writer.write_table(_table(block, scores, names))
+            done += len(block)
+            yield done
+
+
+def _table(block: PseudoLabels, scores: NDArray[np.float64], names: pa.Array) -> pa.Table:
+    flat = pa.array(scores.astype(np.float32).ravel())
+    columns = [
+        pa.array(block.numbers),
+        names.take(pa.array(block.classes)),
+        pa.array(block.confidence),
+        names.take(pa.array(block.runner_up)),
+        pa.array(block.runner_up_probability),
+        pa.FixedSizeListArray.from_arrays(flat, scores.shape[1]),
+    ]
+    return pa.table(columns, schema=schema(names.to_pylist()))
+
+
+def read_predictions(path: Path, classes: Sequence[str]) -> PseudoLabels:
+    """Return what a predictions file says of each sample, without the full distributions."""
+    columns = ["sample_no", "label", "confidence", "runner_up", "runner_up_probability"]
+    table = pq.read_table(path, columns=columns)
+    codes = {name: pa.compute.index_in(table[name], pa.array(classes)) for name in ("label", "runner_up")}
+    return PseudoLabels(
+        table["sample_no"].to_numpy(),
+        codes["label"].to_numpy().astype(np.int32),
+        table["confidence"].to_numpy(),
+        codes["runner_up"].to_numpy().astype(np.int32),
+        table["runner_up_probability"].to_numpy(),
+    )

@@ -1,0 +1,37 @@
+"""Which of a model's words become labels: those at or above a threshold, one for all or one for a class."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labelsvc.errors import UsageError
+from labelsvc.records import PseudoLabels
+
+
+def check_thresholds(threshold: float, class_thresholds: Mapping[str, float], classes: Sequence[str]) -> None:
+    """Refuse thresholds that are no probabilities and classes that are not there.
+
+    Raises:
+        UsageError: which one, and what it may be.
+    """
+    for name, value in {"--threshold": threshold, **class_thresholds}.items():
+        if not 0 <= value <= 1:  # false for NaN too
+            raise UsageError(f"the threshold {value} of {name} is no probability; it must lie between 0 and 1")
+    unknown = sorted(set(class_thresholds) - set(classes))
+    if unknown:
+        raise UsageError(f"--class-threshold names the class {unknown[0]!r}; there are {', '.join(classes)}")
+
+
+def thresholds_by_class(
+    threshold: float, class_thresholds: Mapping[str, float], classes: Sequence[str]
+) -> NDArray[np.float64]:
+    """Return the threshold of each class [classes]."""
+    return np.array([class_thresholds.get(name, threshold) for name in classes], dtype=np.float64)
+
+
+def accept(candidates: PseudoLabels, thresholds: NDArray[np.float64]) -> PseudoLabels:
+    """Return the candidates whose confidence is at or above the threshold of their own class."""
+    return candidates.where(candidates.confidence >= thresholds[candidates.classes])

@@ -1,0 +1,84 @@
+"""The nets by input, in one table, and the choice that ``auto`` makes among them.
+
+A network takes pictures as float [batch, channels, height, width] between 0 and 1, normalises them itself, and
+returns logits [batch, classes]. Knows nothing of losses, data or training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from labelsvc.errors import UsageError
+from labelsvc.networks.convnet import convnet
+from labelsvc.networks.residual import resnet18, wideresnet_28_2
+from labelsvc.records import PictureShape, Preprocessing
+
+Builder = Callable[[PictureShape, int], nn.Module]
+
+NETWORKS: Mapping[str, Builder] = {
+    "convnet": convnet,
+    "wideresnet-28-2": wideresnet_28_2,
+    "resnet18": resnet18,
+}
+
+
+class PictureClassifier(nn.Module):
+    """A body behind its preprocessing: pictures in [0, 1] in, logits out."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, body: nn.Module, preprocessing: Preprocessing) -> None:
+        super().__init__()
+        self.body = body
+        self.register_buffer("mean", torch.tensor(preprocessing.mean).view(1, -1, 1, 1))
+        self.register_buffer("std", torch.tensor(preprocessing.std).view(1, -1, 1, 1))
+
+    def forward(self, pictures: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch classes"]:
+        """Return logits, whatever precision the body computes in, as float32."""
+        logits: Tensor = self.body((pictures - self.mean) / self.std)
+        return logits.float()
+
+
+def build(name: str, preprocessing: Preprocessing, classes: int, *, seed: int) -> PictureClassifier:
+    """Make a network with weights drawn from ``seed``; the global generator is left as it was.
+
+    Raises:
+        UsageError: no network has that name.
+    """
+    if name not in NETWORKS:
+        raise UsageError(f"no network is called {name!r}; there are auto, {', '.join(NETWORKS)}")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        body = NETWORKS[name](preprocessing.shape, classes)
+    return PictureClassifier(body, preprocessing).to(memory_format=torch.channels_last)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A network's name and, where ``auto`` chose it, why."""
+
+    name: str
+    reason: str
+
+
+SHORT_BUDGET = 300.0  # seconds: under this a residual net does not come far enough even on a GPU
+LARGE_PICTURE = 64  # pixels a side
+
+
+def choose(shape: PictureShape, device: torch.device, budget: float | None) -> Choice:
+    """Pick a network by the picture, the device and the budget in seconds (None: no limit was given)."""
+    if device.type == "cpu":
+        return Choice("convnet", f"{shape} pictures on a CPU: the network that sees most of them per second")
+    if budget is not None and budget < SHORT_BUDGET:
+        return Choice("convnet", f"{budget:.0f} seconds are too short for a residual network")
+    if max(shape.height, shape.width) > LARGE_PICTURE:
+        return Choice("resnet18", f"{shape} pictures on a GPU: large ones need a net that shrinks them early")
+    if shape.channels == 1:
+        return Choice("convnet", f"{shape} grey pictures: a deeper network gains nothing")
+    return Choice("wideresnet-28-2", f"{shape} colour pictures on a GPU: the net of the semi-supervised papers")

@@ -1,0 +1,75 @@
+"""Models: which weights there are, what made them, and how to use them.
+
+Knows the path of a weights file; never opens it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+import duckdb
+
+from labelsvc.records import Model, ModelRole, PictureShape, Preprocessing
+from labelsvc.store.database import Store, now
+from labelsvc.store.identifiers import resolve
+
+_COLUMNS = (
+    "model_id, run_id, role, method, network, path, sha256, classes, preprocessing, temperature, calibrated, "
+    "parent_id, round"
+)
+_OLDEST_FIRST = "ORDER BY created_at, model_id"
+
+
+def add(store: Store, model: Model) -> None:
+    """Record a model whose weights lie at their final path."""
+    values = {
+        **asdict(model),
+        "classes": json.dumps(model.classes),
+        "preprocessing": json.dumps(asdict(model.preprocessing)),
+    }
+    with store.writing() as connection:
+        connection.execute(
+            f"INSERT INTO model ({_COLUMNS}, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [*(values[name] for name in _COLUMNS.split(", ")), now()],
+        )
+
+
+def get(store: Store, ending: str) -> Model:
+    """Return the model whose identifier ends so; ``latest`` is the newest.
+
+    Raises:
+        UsageError: none or several do.
+    """
+    with store.reading() as connection:
+        rows = connection.execute(f"SELECT model_id FROM model {_OLDEST_FIRST}").fetchall()
+        model_id = resolve([found for (found,) in rows], ending, what="model")
+        return _fetch(connection, "WHERE model_id = ?", [model_id])[0]
+
+
+def newest(store: Store, role: ModelRole | None = None) -> Model | None:
+    """Return the newest model, of one role or of any, or None."""
+    with store.reading() as connection:
+        found = _fetch(connection, f"WHERE ? IS NULL OR role = ? {_OLDEST_FIRST}", [role, role])
+    return found[-1] if found else None
+
+
+def by_run(store: Store, run_id: str) -> tuple[Model, ...]:
+    """Return the models that a run made, oldest first."""
+    with store.reading() as connection:
+        return tuple(_fetch(connection, f"WHERE run_id = ? {_OLDEST_FIRST}", [run_id]))
+
+
+def _fetch(connection: duckdb.DuckDBPyConnection, where: str, values: list[Any]) -> list[Model]:
+    rows = connection.execute(f"SELECT {_COLUMNS} FROM model {where}", values).fetchall()
+    return [_model(dict(zip(_COLUMNS.split(", "), row, strict=True))) for row in rows]
+
+
+def _model(values: dict[str, Any]) -> Model:
+    stored = json.loads(values["preprocessing"])
+    preprocessing = Preprocessing(
+        shape=PictureShape(**stored["shape"]), mean=tuple(stored["mean"]), std=tuple(stored["std"])
+    )
+    classes = tuple(json.loads(values["classes"]))
+    return Model(**{**values, "classes": classes, "preprocessing": preprocessing})

@@ -1,0 +1,63 @@
+"""Open ONNX files with onnxruntime: nothing phones home, and no device is fallen back from in silence.
+
+Since 1.29 onnxruntime's Linux wheels send telemetry and leave a device id in the user's cache unless the
+environment says otherwise *before* they are imported, so this is the one place that imports it.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from labelsvc.errors import InputError, LabelsvcError
+
+PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+SILENT = 4  # onnxruntime's severity that keeps its own lines off stderr; what matters is raised
+
+
+def onnxruntime() -> ModuleType:
+    """Import onnxruntime with its telemetry off."""
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    import onnxruntime as runtime
+
+    runtime.set_default_logger_severity(SILENT)
+    return runtime
+
+
+def open_session(path: Path, device: str) -> Any:  # noqa: ANN401 - onnxruntime ships no types
+    """Open a session for ``path`` on ``device`` (auto, cpu or cuda; auto takes CUDA where it works).
+
+    Raises:
+        InputError: the file is missing, or onnxruntime cannot load it.
+        LabelsvcError: CUDA was asked for and does not work.
+    """
+    if not path.exists():
+        raise InputError(f"there is no file {path}; `labelsvc export {path.name}` makes one")
+    runtime = onnxruntime()
+    if device == "auto":
+        usable = PROVIDERS["cuda"] in runtime.get_available_providers() and _cuda_device_exists()
+        return _try_cuda(runtime, path) if usable else _open(runtime, path, "cpu")
+    session = _open(runtime, path, device)
+    if PROVIDERS[device] not in session.get_providers():
+        raise LabelsvcError(f"--device {device}: onnxruntime cannot run there; `labelsvc doctor` says what it sees")
+    return session
+
+
+def _try_cuda(runtime: ModuleType, path: Path) -> Any:  # noqa: ANN401
+    session = _open(runtime, path, "cuda")
+    return session if PROVIDERS["cuda"] in session.get_providers() else _open(runtime, path, "cpu")
+
+
+def _open(runtime: ModuleType, path: Path, device: str) -> Any:  # noqa: ANN401
+    if device == "cuda":
+        runtime.preload_dlls()
+    try:
+        return runtime.InferenceSession(str(path), providers=[PROVIDERS[device]])
+    except Exception as error:
+        raise InputError(f"onnxruntime cannot load {path}: {str(error).splitlines()[0]}") from error
+
+
+def _cuda_device_exists() -> bool:
+    return Path("/dev/nvidia0").exists() or os.name == "nt"

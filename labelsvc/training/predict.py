@@ -1,0 +1,27 @@
+"""What a trained network says of inputs: logits, block by block, in float32 and evaluation mode."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from labelsvc.training.rows import Rows
+
+BLOCK = 512
+
+
+@torch.inference_mode()
+def logit_blocks(network: nn.Module, rows: Rows, *, block: int = BLOCK) -> Iterator[NDArray[np.float64]]:
+    """Yield logits [block, classes] of all rows in order; a network computes them the same whoever is beside a row."""
+    network = network.eval()
+    for pictures in rows.blocks(block):
+        yield network(pictures).double().cpu().numpy()
+
+
+def logits_of(network: nn.Module, rows: Rows) -> NDArray[np.float64]:
+    """Return the logits [rows, classes] of all rows."""
+    return np.concatenate(list(logit_blocks(network, rows)))

@@ -1,0 +1,59 @@
+"""Turn a budget of seconds into a number of steps, by timing a few on this machine before the first one counts.
+
+The number is stored with the run and nothing later reads the clock.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import torch
+
+from labelsvc.errors import UsageError
+from labelsvc.networks import PictureClassifier
+from labelsvc.training.loop import Lesson, Plan, begin, run
+
+WARM_UP = 5  # steps that are slower than the rest
+SHARE = 0.03  # of the budget that timing may take
+SECONDS = (0.5, 10.0)  # and its bounds
+
+
+def steps_for(
+    budget: float, make_network: Callable[[], PictureClassifier], lesson: Lesson, plan: Plan
+) -> int:
+    """Return how many steps of ``plan`` fit into ``budget`` seconds, the timing included.
+
+    The timed steps are taken by a network of their own, which is thrown away.
+
+    Raises:
+        UsageError: not even one step fits.
+    """
+    started = time.perf_counter()
+    timing = min(max(SHARE * budget, SECONDS[0]), SECONDS[1])
+    endless = Plan(plan.method, 10**9, plan.seed, plan.device, pauses=_Every())
+    steps = 0
+    for interval in run(begin(make_network(), lesson, endless), lesson, endless):
+        if interval.step == WARM_UP:
+            first = _clock(plan.device)
+        elif interval.step > WARM_UP and _clock(plan.device) - first >= timing:
+            steps = interval.step - WARM_UP
+            break
+    each = (_clock(plan.device) - first) / steps
+    affordable = int((budget - (time.perf_counter() - started)) / each)
+    if affordable < 1:
+        raise UsageError(f"a budget of {budget:g} seconds has no room for a single step of {each:.2g} s")
+    return affordable
+
+
+class _Every(frozenset[int]):
+    """Pauses after every step."""
+
+    def __contains__(self, step: object) -> bool:
+        return True
+
+
+def _clock(device: torch.device) -> float:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()

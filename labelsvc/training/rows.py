@@ -1,0 +1,96 @@
+"""Decoded inputs as the loop wants them: on the device where they fit, fetched as they are needed where they do not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from labelsvc.records import Pixels, SampleNumbers
+
+RESIDENT_SHARE = 0.4  # of the device's free memory that inputs may take
+CPU_RESIDENT_BYTES = 2 * 2**30
+
+
+class Gathers(Protocol):
+    """Something that hands out decoded inputs by sample number, as ``labelsvc.data.inputs.Inputs`` does."""
+
+    def gather(self, numbers: SampleNumbers) -> Pixels:
+        """Return the pixels of these samples [rows, height, width, channels], in this order."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The inputs of some samples in a fixed order, indexed from 0."""
+
+    numbers: SampleNumbers
+    source: Gathers
+    device: torch.device
+    resident: UInt8[Tensor, "rows height width channels"] | None
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def take(self, index: Tensor) -> Float[Tensor, "batch channels height width"]:
+        """Return the pictures at ``index`` (int64 on the CPU) as floats between 0 and 1 on the device."""
+        if self.resident is not None:
+            return as_floats(self.resident[index.to(self.device, non_blocking=True)])
+        fetched = torch.from_numpy(self.source.gather(self.numbers[index.numpy()]))
+        if self.device.type == "cuda":
+            fetched = fetched.pin_memory()
+        return as_floats(fetched.to(self.device, non_blocking=True))
+
+    def blocks(self, rows: int) -> Iterator[Float[Tensor, "block channels height width"]]:
+        """Yield all pictures in order, ``rows`` at a time."""
+        for start in range(0, len(self), rows):
+            yield self.take(torch.arange(start, min(start + rows, len(self))))
+
+
+def as_floats(
+    pixels: UInt8[Tensor, "batch height width channels"],
+) -> Float[Tensor, "batch channels height width"]:
+    """Return pixels as floats between 0 and 1, channels first by name and last in memory."""
+    return pixels.permute(0, 3, 1, 2).float().div_(255)
+
+
+def open_rows(numbers: SampleNumbers, source: Gathers, device: torch.device, row_bytes: int) -> Rows:
+    """Prepare the inputs of ``numbers``; they are kept on the device where they take a modest part of it."""
+    room = CPU_RESIDENT_BYTES
+    if device.type == "cuda":
+        room = int(torch.cuda.mem_get_info(device)[0] * RESIDENT_SHARE)
+    resident = None
+    if 0 < len(numbers) * row_bytes <= room:
+        resident = torch.from_numpy(np.ascontiguousarray(source.gather(numbers))).to(device)
+    return Rows(numbers, source, device, resident)
+
+
+class Shuffle:
+    """Rows in a new random order for every epoch, as a pure function of (seed, place): nothing to save or restore."""
+
+    def __init__(self, rows: int, seed: int) -> None:
+        self._rows = rows
+        self._seed = seed
+        self._epoch = -1
+        self._order = torch.empty(0, dtype=torch.int64)
+
+    def take(self, start: int, count: int) -> Tensor:
+        """Return the row indices at places ``start`` to ``start + count`` of the endless sequence."""
+        pieces = []
+        while count > 0:
+            epoch, offset = divmod(start, self._rows)
+            piece = self._order_of(epoch)[offset : offset + count]
+            pieces.append(piece)
+            start, count = start + len(piece), count - len(piece)
+        return torch.cat(pieces)
+
+    def _order_of(self, epoch: int) -> Tensor:
+        if epoch != self._epoch:
+            mixed = int(np.random.SeedSequence([self._seed, epoch]).generate_state(1)[0])
+            generator = torch.Generator().manual_seed(mixed)
+            self._epoch, self._order = epoch, torch.randperm(self._rows, generator=generator)
+        return self._order

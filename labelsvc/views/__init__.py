@@ -1,0 +1,53 @@
+"""Weak and strong views of inputs: batched tensor functions with an explicit generator, in one table.
+
+A weak view is one that any person would label alike; a strong one is as hard as the class can bear. Knows
+nothing of networks, labels or losses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from labelsvc.errors import UsageError
+from labelsvc.records import PictureShape
+from labelsvc.views.pictures import glyphs_strong, glyphs_weak, photos_strong, photos_weak
+
+Pictures = Float[Tensor, "batch channels height width"]  # between 0 and 1
+View = Callable[[Tensor, torch.Generator], Tensor]
+
+
+@dataclass(frozen=True)
+class Views:
+    """A weak and a strong view of one kind of input."""
+
+    weak: View
+    strong: View
+
+
+VIEWS: Mapping[str, Views] = {
+    "glyphs": Views(glyphs_weak, glyphs_strong),
+    "photos": Views(photos_weak, photos_strong),
+}
+
+
+def find(name: str) -> Views:
+    """Return the views called ``name``.
+
+    Raises:
+        UsageError: no views have that name.
+    """
+    if name not in VIEWS:
+        raise UsageError(f"no views are called {name!r}; there are auto, {', '.join(VIEWS)}")
+    return VIEWS[name]
+
+
+def choose(shape: PictureShape) -> tuple[str, str]:
+    """Pick views by the picture and say why: grey ones are not flipped, for a mirrored digit is none."""
+    if shape.channels == 1:
+        return "glyphs", "grey pictures are never flipped, as a mirrored digit is none; --views photos allows it"
+    return "photos", "colour pictures are flipped, shifted and recoloured; --views glyphs forbids it"

@@ -1,0 +1,94 @@
+"""What is taken for picture, id and label."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pytest
+
+from labelsvc.data.columns import ColumnNames, Columns, find_columns, label_names
+from labelsvc.errors import InputError
+
+from .parquet_files import IMAGE, IMAGE_PATH_FIRST, with_class_names
+
+
+def found(columns: dict[str, pa.DataType], **wanted: str) -> Columns:
+    """Find the columns of a file called f.parquet."""
+    return find_columns(pa.schema(list(columns.items())), ColumnNames(**wanted), where="f.parquet")
+
+
+@pytest.mark.parametrize("kind", [IMAGE, IMAGE_PATH_FIRST], ids=["bytes first", "path first"])
+def test_struct_is_a_picture_in_either_order(kind: pa.DataType) -> None:
+    """A struct with bytes is the picture, whatever its name and the order of its fields."""
+    columns = found({"id": pa.int64(), "photo": kind, "blob": pa.binary(), "label": pa.string()})
+    assert columns == Columns("photo", "id", "label")
+
+
+@pytest.mark.parametrize("kind", [pa.binary(), pa.large_binary(), pa.binary_view()], ids=str)
+def test_only_binary_column_is_the_picture(kind: pa.DataType) -> None:
+    """The only binary column is the picture under any name."""
+    assert found({"payload": kind, "age": pa.int32()}) == Columns("payload", None, None)
+
+
+def test_telling_name_decides_among_binary_columns() -> None:
+    """Of several binary columns, the one with a picture's name is taken."""
+    assert found({"signature": pa.binary(), "JPG": pa.binary()}).image == "JPG"
+
+
+def test_several_pictures_are_an_error_that_names_them() -> None:
+    """Two columns that may be the picture are named, with the flag that decides."""
+    with pytest.raises(InputError, match=r"'image', 'depth'; name one with --image-column"):
+        found({"image": IMAGE, "depth": IMAGE})
+    assert found({"image": IMAGE, "depth": IMAGE}, image="depth").image == "depth"
+
+
+def test_no_picture_is_an_error_that_lists_columns_and_types() -> None:
+    """Without a picture column, the message lists what there is."""
+    with pytest.raises(InputError, match=r"f\.parquet has no picture column.*id \(string\), age \(int32\)"):
+        found({"id": pa.string(), "age": pa.int32()})
+
+
+@pytest.mark.parametrize("which", ["image", "id", "label"])
+def test_missing_named_column_is_an_error_that_lists_columns(which: str) -> None:
+    """A column that the user named and that is not there is an error, never a guess."""
+    with pytest.raises(InputError, match=r"no column 'nope'; its columns are image \(struct"):
+        found({"image": IMAGE, "id": pa.string()}, **{which: "nope"})
+
+
+@pytest.mark.parametrize(("which", "named"), [("image", "id"), ("id", "image"), ("label", "image")])
+def test_named_column_of_unfit_type_is_an_error(which: str, named: str) -> None:
+    """A named column that cannot serve is refused with its type."""
+    with pytest.raises(InputError, match=f"column '{named}' of f.parquet is "):
+        found({"image": IMAGE, "id": pa.string()}, **{which: named})
+
+
+def test_id_and_label_are_found_by_name_and_type() -> None:
+    """Ids and labels need a known name and a type that fits; the more specific name comes first."""
+    kinds = {"image": IMAGE, "uuid": pa.string(), "Sample_ID": pa.int64(), "label": pa.list_(pa.int8())}
+    assert found(kinds) == Columns("image", "Sample_ID", None)
+    assert found(kinds | {"y": pa.dictionary(pa.int8(), pa.string())}).label == "y"
+
+
+def test_column_names_that_repeat_are_an_error() -> None:
+    """Two columns of one name cannot be told apart."""
+    schema = pa.schema([("image", IMAGE), ("id", pa.string()), ("id", pa.string())])
+    with pytest.raises(InputError, match="more than one column called 'id'"):
+        find_columns(schema, ColumnNames(), where="f.parquet")
+
+
+def test_class_names_come_from_the_metadata() -> None:
+    """Names are read for a column of codes, and for no other."""
+    table = with_class_names(pa.table({"label": [0, 1], "y": [1, 0]}), ["cat", "dog"])
+    assert label_names(table.schema, "label") == ("cat", "dog")
+    assert label_names(table.schema, "y") == ()
+    assert label_names(table.schema, None) == ()
+    strings = with_class_names(pa.table({"label": ["cat", "dog"]}), ["cat", "dog"])
+    assert label_names(strings.schema, "label") == ()
+
+
+@pytest.mark.parametrize(
+    "text", [b"{}", b"not json", b'{"info": null}', b"[1]", b'{"info": {"features": [1]}}']
+)
+def test_foreign_metadata_names_no_classes(text: bytes) -> None:
+    """Metadata of another make under Hugging Face's key is ignored."""
+    schema = pa.schema([("label", pa.int64())], metadata={"huggingface": text})
+    assert label_names(schema, "label") == ()

@@ -1,0 +1,193 @@
+"""Rows in order, with labels as class names."""
+
+from __future__ import annotations
+
+import hashlib
+from itertools import pairwise
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from labelsvc.data import reading
+from labelsvc.data.columns import ColumnNames, Columns, find_columns
+from labelsvc.data.reading import file_digest, read_batches, read_schema, row_count, sample_pictures
+from labelsvc.errors import InputError
+
+from .parquet_files import (
+    IMAGE,
+    IMAGE_PATH_FIRST,
+    PICTURES_ONLY,
+    images,
+    picture_file,
+    real,
+    with_class_names,
+    with_real_data,
+    written,
+)
+
+
+def labels_read(path: Path) -> list[str | None]:
+    """Read the labels of a file that fits one batch."""
+    (batch,) = read_batches([path], [Columns("image", None, "label")])
+    assert batch.labels is not None
+    return batch.labels
+
+
+def file_with_labels(path: Path, labels: list[object] | pa.Array) -> Path:
+    """Write a file with these labels."""
+    return written(path, {"image": images([b"x"] * len(labels)), "label": labels})
+
+
+def test_rows_keep_their_order_over_files_and_row_groups(tmp_path: Path) -> None:
+    """All rows come once, in file and row order, whatever the row groups and the batch."""
+    pictures = [[b"a%d" % row for row in range(23)], [b"b%d" % row for row in range(9)]]
+    files = [
+        picture_file(tmp_path / f"{number}.parquet", rows, row_group_size=4)
+        for number, rows in enumerate(pictures)
+    ]
+    batches = list(read_batches(files, [PICTURES_ONLY] * 2, rows=7))
+    assert [picture for batch in batches for picture in batch.pictures] == pictures[0] + pictures[1]
+    ids = [name for batch in batches for name in batch.ids or []]
+    assert ids == [f"0-{row}" for row in range(23)] + [f"1-{row}" for row in range(9)]
+    for before, after in pairwise(batches):
+        same = before.file == after.file
+        assert after.first_row == (before.first_row + len(before.pictures) if same else 0)
+    assert max(len(batch.pictures) for batch in batches) <= 7
+    assert row_count(files) == 32
+
+
+@pytest.mark.parametrize("kind", [IMAGE, IMAGE_PATH_FIRST, pa.binary(), pa.large_binary()], ids=str)
+def test_pictures_are_read_from_every_kind_of_column(tmp_path: Path, kind: pa.DataType) -> None:
+    """Structs in either order and binary columns give the same bytes, and None where there are none."""
+    pictures = [b"one", None, b"three"]
+    column = images(pictures, kind) if pa.types.is_struct(kind) else pa.array(pictures, kind)
+    file = written(tmp_path / "f.parquet", {"image": column})
+    (batch,) = read_batches([file], [find_columns(read_schema(file), ColumnNames(), where="f")])
+    assert batch.pictures == pictures
+    assert batch.ids is None
+    assert batch.labels is None
+
+
+def test_null_struct_is_no_picture(tmp_path: Path) -> None:
+    """A row whose whole struct is null has no picture."""
+    file = written(tmp_path / "f.parquet", {"image": pa.array([None, {"bytes": b"x", "path": None}], IMAGE)})
+    (batch,) = read_batches([file], [Columns("image", None, None)])
+    assert batch.pictures == [None, b"x"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "names"),
+    [
+        (["cat", None, "dog"], ["cat", None, "dog"]),
+        (pa.array(["cat", None, "dog"]).dictionary_encode(), ["cat", None, "dog"]),
+        ([3, None, 10], ["3", None, "10"]),
+        ([3.0, None, float("nan")], ["3", None, None]),
+        ([True, False, None], ["true", "false", None]),
+        (pa.nulls(2), [None, None]),
+    ],
+    ids=["strings", "dictionary", "integers", "floats of pandas", "booleans", "nulls"],
+)
+def test_labels_become_class_names(
+    tmp_path: Path, labels: list[object] | pa.Array, names: list[str | None]
+) -> None:
+    """A label is its class's name as a string, or None where there is none."""
+    assert labels_read(file_with_labels(tmp_path / "f.parquet", labels)) == names
+
+
+def test_codes_become_the_names_of_the_metadata(tmp_path: Path) -> None:
+    """Hugging Face's codes become names; null and negative codes are no labels."""
+    table = pa.table({"image": images([b"x"] * 4), "label": [1, -1, None, 0]})
+    pq.write_table(with_class_names(table, ["cat", "dog"]), tmp_path / "f.parquet")
+    assert labels_read(tmp_path / "f.parquet") == ["dog", None, None, "cat"]
+
+
+def test_code_without_a_name_is_an_error_that_names_the_row(tmp_path: Path) -> None:
+    """A code beyond the metadata's names is refused with file, row and column."""
+    table = pa.table({"image": images([b"x"] * 3), "label": [1, None, 2]})
+    pq.write_table(with_class_names(table, ["cat", "dog"]), tmp_path / "f.parquet")
+    with pytest.raises(InputError, match=r"row 2 of .*f\.parquet, column 'label'.*none of the 2 classes"):
+        labels_read(tmp_path / "f.parquet")
+
+
+def test_fraction_is_no_label(tmp_path: Path) -> None:
+    """A number that is not whole is refused with its row."""
+    with pytest.raises(InputError, match=r"row 1 of .*fraction"):
+        labels_read(file_with_labels(tmp_path / "f.parquet", [1.0, 0.5]))
+
+
+def test_null_id_is_an_error_that_names_the_row(tmp_path: Path) -> None:
+    """An id that is missing is refused, with its row in the file and not in the batch."""
+    file = written(tmp_path / "f.parquet", {"image": images([b"x"] * 5), "id": [7, 8, 9, None, 11]})
+    with pytest.raises(InputError, match=r"row 3 of .*f\.parquet, column 'id': the id is null"):
+        list(read_batches([file], [PICTURES_ONLY], rows=2))
+    good = written(tmp_path / "g.parquet", {"image": images([b"x"] * 2), "id": [7, 8]})
+    (batch,) = read_batches([good], [PICTURES_ONLY])
+    assert batch.ids == ["7", "8"]
+
+
+@pytest.mark.parametrize("keep", [0, 10, -20], ids=["empty", "start", "all but the end"])
+def test_truncated_file_is_an_input_error(tmp_path: Path, keep: int) -> None:
+    """A file that is not wholly there is refused by name."""
+    file = picture_file(tmp_path / "f.parquet", [b"x"] * 20)
+    file.write_bytes(file.read_bytes()[:keep])
+    with pytest.raises(InputError, match=r"f\.parquet cannot be read as Parquet"):
+        row_count([file])
+
+
+def test_damaged_page_is_an_input_error(tmp_path: Path) -> None:
+    """A file damaged amid its rows is refused by name while it is read."""
+    file = picture_file(tmp_path / "f.parquet", [b"x%d" % row for row in range(1000)])
+    damaged = bytearray(file.read_bytes())
+    damaged[4:2000] = b"\xff" * 1996
+    file.write_bytes(damaged)
+    with pytest.raises(InputError, match=r"f\.parquet cannot be read as Parquet"):
+        list(read_batches([file], [PICTURES_ONLY]))
+
+
+def test_missing_file_is_an_input_error(tmp_path: Path) -> None:
+    """A path with nothing there is said so, by every reader."""
+    gone = tmp_path / "gone.parquet"
+    with pytest.raises(InputError, match="there is no file"):
+        read_schema(gone)
+    with pytest.raises(InputError, match="cannot read"):
+        file_digest(gone)
+
+
+def test_file_digest_is_the_sha256_of_the_bytes(tmp_path: Path) -> None:
+    """The digest equals hashlib's over the whole file."""
+    (tmp_path / "f").write_bytes(b"labels" * 100_000)
+    assert file_digest(tmp_path / "f") == hashlib.sha256(b"labels" * 100_000).hexdigest()
+
+
+def test_large_pictures_come_fewer_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch holds about as many rows as fit its bytes, and never fewer than one."""
+    file = picture_file(tmp_path / "f.parquet", [bytes([row]) * 1000 for row in range(20)])
+    monkeypatch.setattr(reading, "BATCH_BYTES", 5000)
+    assert {len(batch.pictures) for batch in read_batches([file], [PICTURES_ONLY])} <= {4, 5}
+    monkeypatch.setattr(reading, "BATCH_BYTES", 1)
+    assert {len(batch.pictures) for batch in read_batches([file], [PICTURES_ONLY])} == {1}
+
+
+def test_sample_is_spread_over_files(tmp_path: Path) -> None:
+    """A sample has the asked size and pictures of the first file and of the last."""
+    files = [
+        picture_file(tmp_path / f"{number}.parquet", [b"%d" % number] * 100, row_group_size=10)
+        for number in range(3)
+    ]
+    sample = sample_pictures(files, [PICTURES_ONLY] * 3, sample=30)
+    assert len(sample) == 30
+    assert set(sample) == {b"0", b"1", b"2"}
+
+
+@with_real_data
+def test_real_file_reads_as_pyarrow_reads_it() -> None:
+    """Ids, labels and bytes of a real file are those of a plain read."""
+    file = real("mnist/labeled_1000.parquet")
+    table = pq.read_table(file)
+    batches = list(read_batches([file], [find_columns(table.schema, ColumnNames(), where="mnist")]))
+    assert [i for batch in batches for i in batch.ids or []] == table["id"].to_pylist()
+    assert [name for batch in batches for name in batch.labels or []] == table["label"].to_pylist()
+    expected = [row["bytes"] for row in table["image"].to_pylist()]
+    assert [data for batch in batches for data in batch.pictures] == expected
