@@ -11,7 +11,7 @@ from torch.nn import functional
 
 
 def cross_entropy(
-    logits: Float[Tensor, "rows classes"], classes: Int[Tensor, "rows"], *, smoothing: float = 0.0
+    logits: Float[Tensor, "rows classes"], classes: Int[Tensor, " rows"], *, smoothing: float = 0.0
 ) -> Float[Tensor, ""]:
     """Return −log p(class), the mean over all rows.
 
@@ -28,7 +28,7 @@ def soft_cross_entropy(
 
 
 def weighted_cross_entropy(
-    logits: Float[Tensor, "rows classes"], classes: Int[Tensor, "rows"], weights: Float[Tensor, "rows"]
+    logits: Float[Tensor, "rows classes"], classes: Int[Tensor, " rows"], weights: Float[Tensor, " rows"]
 ) -> Float[Tensor, ""]:
     """Return weight · −log p(class), the mean over *all* rows, also those of weight zero."""
     return (weights * functional.cross_entropy(logits, classes, reduction="none")).mean()

@@ -58,7 +58,9 @@ def create(root: Path) -> Workspace:
     try:
         root.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"cannot make the workspace {root}: {error.strerror}; name another with --workspace") from error
+        raise InputError(
+            f"cannot make the workspace {root}: {error.strerror}; name another with --workspace"
+        ) from error
     if not os.access(root, os.W_OK):
         raise InputError(f"the workspace {root} cannot be written; name another with --workspace")
     return Workspace(root)

@@ -104,9 +104,7 @@ def open_pixels(folder: Path) -> Pixels | None:
     return np.memmap(folder / "pixels.u8", np.uint8, "r", shape=dimensions)
 
 
-def rebuild(
-    folder: Path, sources: Sequence[SourceFile], *, shape: PictureShape, rows: int | None = None
-) -> Pixels:
+def rebuild(folder: Path, sources: Sequence[SourceFile], *, shape: PictureShape, rows: int | None = None) -> Pixels:
     """Decode ``sources`` anew into ``folder`` and open it; ``rows`` is how many pictures there must be.
 
     Raises:
@@ -188,9 +186,7 @@ def _put_in_place(partial: Path, folder: Path) -> None:
 
 def _check_unchanged(source: SourceFile) -> None:
     if not source.path.exists():
-        raise InputError(
-            f"{source.path} is gone, and the cache of its decoded pictures too; put the file back"
-        )
+        raise InputError(f"{source.path} is gone, and the cache of its decoded pictures too; put the file back")
     if file_digest(source.path) != source.digest:
         raise InputError(
             f"{source.path} changed since it was ingested, and the cache of its decoded pictures is gone; "

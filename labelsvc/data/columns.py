@@ -54,8 +54,7 @@ def find_columns(schema: pa.Schema, wanted: ColumnNames, *, where: str) -> Colum
     return Columns(
         image=image,
         id=_named(schema, wanted.id, _holds_ids, where=where) or _first(schema, ID_NAMES, _holds_ids),
-        label=_named(schema, wanted.label, _holds_labels, where=where)
-        or _first(schema, LABEL_NAMES, _holds_labels),
+        label=_named(schema, wanted.label, _holds_labels, where=where) or _first(schema, LABEL_NAMES, _holds_labels),
     )
 
 
@@ -91,15 +90,12 @@ def _only_picture(schema: pa.Schema, where: str) -> str:
         )
     if len(candidates) > 1:
         raise InputError(
-            f"{where} has several columns that may be the picture: {_quoted(candidates)}; "
-            "name one with --image-column"
+            f"{where} has several columns that may be the picture: {_quoted(candidates)}; name one with --image-column"
         )
     return str(candidates[0])
 
 
-def _named(
-    schema: pa.Schema, name: str | None, fits: Callable[[pa.DataType], bool], *, where: str
-) -> str | None:
+def _named(schema: pa.Schema, name: str | None, fits: Callable[[pa.DataType], bool], *, where: str) -> str | None:
     if name is None:
         return None
     if name not in schema.names:

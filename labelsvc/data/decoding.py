@@ -87,9 +87,7 @@ def _workers_for(batch: SourceBatch) -> int:
     return 1 if small else os.cpu_count() or 1
 
 
-def _decoded_by_threads(
-    batches: Iterator[SourceBatch], shape: PictureShape, *, workers: int
-) -> Iterator[DecodedBatch]:
+def _decoded_by_threads(batches: Iterator[SourceBatch], shape: PictureShape, *, workers: int) -> Iterator[DecodedBatch]:
     pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
     pending: deque[Future[DecodedBatch]] = deque()
     try:

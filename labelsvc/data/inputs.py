@@ -29,9 +29,7 @@ class Inputs:
 
     def __init__(self, parts: Sequence[InputPart]) -> None:
         if len({part.pixels.shape[1:] for part in parts}) != 1:
-            raise AssertionError(
-                f"parts of one shape are needed, not {[part.pixels.shape for part in parts]}"
-            )
+            raise AssertionError(f"parts of one shape are needed, not {[part.pixels.shape for part in parts]}")
         self._pixels = [np.asarray(part.pixels) for part in parts]
         numbers = np.concatenate([part.numbers for part in parts])
         order = np.argsort(numbers, kind="stable")
@@ -73,7 +71,5 @@ class Inputs:
         known = places < len(self._numbers)
         known[known] = self._numbers[places[known]] == numbers[known]
         if not known.all():
-            raise AssertionError(
-                f"no picture of sample {numbers[~known][0]} ({(~known).sum():,} are missing)"
-            )
+            raise AssertionError(f"no picture of sample {numbers[~known][0]} ({(~known).sum():,} are missing)")
         return places

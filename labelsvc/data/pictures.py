@@ -86,9 +86,7 @@ def find_shape(files: Sequence[Path], columns: Sequence[Columns], *, sample: int
         grey = grey and picture.mode in _GREY_MODES
     if not sizes:
         names = ", ".join(str(file) for file in files)
-        raise InputError(
-            f"no picture found in {names}, column {columns[0].image if columns else ''!r}: {reason}"
-        )
+        raise InputError(f"no picture found in {names}, column {columns[0].image if columns else ''!r}: {reason}")
     width, height = next(iter(sizes)) if len(sizes) == 1 else (SIDE_OF_MIXED, SIDE_OF_MIXED)
     return ShapeFound(PictureShape(height, width, 1 if grey else 3), len(sizes), looked_at)
 
@@ -101,9 +99,7 @@ def _opened(data: bytes) -> Image.Image:
         raise PictureError(f"the bytes are no {', '.join(FORMATS[:-1])} or {FORMATS[-1]} picture") from error
     width, height = picture.size
     if width * height > MOST_PIXELS:
-        raise PictureError(
-            f"the picture has {width:,} by {height:,} pixels, more than the {MOST_PIXELS:,} allowed"
-        )
+        raise PictureError(f"the picture has {width:,} by {height:,} pixels, more than the {MOST_PIXELS:,} allowed")
     return picture
 
 

@@ -86,9 +86,7 @@ def file_digest(path: Path) -> str:
         raise InputError(f"cannot read {path}: {error.strerror}; check the path") from error
 
 
-def read_batches(
-    files: Sequence[Path], columns: Sequence[Columns], *, rows: int = 512
-) -> Iterator[SourceBatch]:
+def read_batches(files: Sequence[Path], columns: Sequence[Columns], *, rows: int = 512) -> Iterator[SourceBatch]:
     """Yield all rows of ``files`` in order, at most ``rows`` at a time; ``columns`` are those of each file.
 
     Labels are class names: strings as they are, Hugging Face's codes by name (a negative one is no label),
@@ -218,9 +216,7 @@ def _whole_numbers(column: pa.Array, place: _Place) -> pa.Array:
     column = pc.if_else(pc.is_nan(column), None, column)
     broken = pc.fill_null(pc.not_equal(pc.floor(column), column), fill_value=False)
     if pc.any(broken).as_py():
-        raise InputError(
-            f"{place.row(broken)}: the label is not a class but a fraction; labels are names or codes"
-        )
+        raise InputError(f"{place.row(broken)}: the label is not a class but a fraction; labels are names or codes")
     return column.cast(pa.int64())
 
 

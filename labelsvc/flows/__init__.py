@@ -1,1 +1,90 @@
-"""To be written."""
+"""The Python interface: one function for each verb of the command line, and what each one is told and returns.
+
+    from labelsvc import flows
+
+    flows.ingest("workspace", ["labeled.parquet", "unlabeled.parquet"], test=["test.parquet"])
+    flows.train("workspace", flows.TrainConfig(budget=120))
+    flows.label("workspace", flows.LabelConfig(threshold=0.95))
+
+A flow reads and writes through the rooms below it; it never prints. Each is loaded when it is first named, so that
+asking the store a question does not wait for torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from labelsvc.config import IngestConfig, LabelConfig, PredictConfig, TrainConfig
+    from labelsvc.flows._ask import list_runs, query, trace
+    from labelsvc.flows._distill import distill
+    from labelsvc.flows._doctor import doctor
+    from labelsvc.flows._evaluate import evaluate
+    from labelsvc.flows._export import export
+    from labelsvc.flows._ingest import ingest
+    from labelsvc.flows._label import label
+    from labelsvc.flows._labels import diff_labels, export_labels, list_labels, rollback_labels, tag_labels
+    from labelsvc.flows._predict import predict
+    from labelsvc.flows._quickstart import quickstart
+    from labelsvc.flows._run import RunConfig, run
+    from labelsvc.flows._train import train
+
+_PLACES = {
+    "IngestConfig": "labelsvc.config",
+    "LabelConfig": "labelsvc.config",
+    "PredictConfig": "labelsvc.config",
+    "RunConfig": "labelsvc.flows._run",
+    "TrainConfig": "labelsvc.config",
+    "diff_labels": "labelsvc.flows._labels",
+    "distill": "labelsvc.flows._distill",
+    "doctor": "labelsvc.flows._doctor",
+    "evaluate": "labelsvc.flows._evaluate",
+    "export": "labelsvc.flows._export",
+    "export_labels": "labelsvc.flows._labels",
+    "ingest": "labelsvc.flows._ingest",
+    "label": "labelsvc.flows._label",
+    "list_labels": "labelsvc.flows._labels",
+    "list_runs": "labelsvc.flows._ask",
+    "predict": "labelsvc.flows._predict",
+    "query": "labelsvc.flows._ask",
+    "quickstart": "labelsvc.flows._quickstart",
+    "rollback_labels": "labelsvc.flows._labels",
+    "run": "labelsvc.flows._run",
+    "tag_labels": "labelsvc.flows._labels",
+    "trace": "labelsvc.flows._ask",
+    "train": "labelsvc.flows._train",
+}
+
+__all__ = [
+    "IngestConfig",
+    "LabelConfig",
+    "PredictConfig",
+    "RunConfig",
+    "TrainConfig",
+    "diff_labels",
+    "distill",
+    "doctor",
+    "evaluate",
+    "export",
+    "export_labels",
+    "ingest",
+    "label",
+    "list_labels",
+    "list_runs",
+    "predict",
+    "query",
+    "quickstart",
+    "rollback_labels",
+    "run",
+    "tag_labels",
+    "trace",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - a module's attributes are of any type
+    """Load a flow when it is first named."""
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_PLACES[name]), name)

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from labelsvc.config import digest
+from labelsvc.data.truth import read_truth
 from labelsvc.errors import InputError
 from labelsvc.flows._inputs import open_inputs
 from labelsvc.flows._models import in_use, open_network
 from labelsvc.flows._session import Session, open_store, recorded, versions
-from labelsvc.data.truth import read_truth
 from labelsvc.labeling.score import UNLABELED, Score, score
 from labelsvc.records import SILENCE, ClassCodes, LabeledSamples, Listener, MetricPoint, Model, RowCount
 from labelsvc.store import held_out, label_sets, runs, samples
@@ -132,7 +132,7 @@ def _named_in(store: Store, path: Path, classes: Sequence[str]) -> LabeledSample
     """Return the pool samples that a file of truth names, with their classes."""
     ids, labels = read_truth(path)
     numbers = samples.numbers(store, ids)
-    codes = {name: code for code, name in enumerate(classes)}
+    codes: dict[str | None, int] = {name: code for code, name in enumerate(classes)}
     truth = np.array([codes.get(name, UNLABELED - 1) for name in labels], dtype=np.int32)
     known = np.isin(numbers, samples.pool(store))
     if not known.any():

@@ -6,7 +6,6 @@ store takes it in one transaction, so that memory stays bounded and a failure le
 
 from __future__ import annotations
 
-import glob
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -18,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from labelsvc.config import IngestConfig, digest
-from labelsvc.data.cache import PixelWriter, cache_folder, open_pixels
+from labelsvc.data.cache import PixelWriter, cache_folder
 from labelsvc.data.columns import ColumnNames, Columns, find_columns, label_names
 from labelsvc.data.decoding import DecodedBatch, FailedRow, decode_batches, rows_per_batch
 from labelsvc.data.pictures import find_shape
@@ -27,7 +26,7 @@ from labelsvc.errors import InputError, TooManyFailedError
 from labelsvc.flows._session import Session, open_store, recorded, versions
 from labelsvc.records import SILENCE, Listener, PictureShape, Progress, RowCount
 from labelsvc.store import datasets
-from labelsvc.store.datasets import Ingested, NewDataset
+from labelsvc.store.datasets import DatasetFile, Ingested, NewDataset
 from labelsvc.store.roles import Shares
 from labelsvc.store.runs import NewRun
 from labelsvc.workspace import Workspace, create
@@ -67,7 +66,14 @@ class _Source:
     files: tuple[Path, ...]
     columns: tuple[Columns, ...]
     classes: tuple[str, ...]
+    contents: tuple[str, ...]  # the files' SHA-256
     digest: str
+
+    @property
+    def recorded(self) -> tuple[DatasetFile, ...]:
+        """The files as the store keeps them."""
+        parts = zip(self.files, self.contents, self.columns, strict=True)
+        return tuple(DatasetFile(str(file.resolve()), sha256, asdict(names)) for file, sha256, names in parts)
 
 
 def ingest(
@@ -95,15 +101,20 @@ def ingest(
     """
     config = config or IngestConfig()
     place = create(Path(workspace))
-    known = datasets.picture_shape(open_store(place)) if place.store_path.exists() else None
-    shape = known or _shape(_expanded([*files, *test]), config, listener)
+    shape = datasets.picture_shape(open_store(place)) or _shape(_expanded([*files, *test]), config, listener)
     sources = [_source("train", files, config, shape), _source("test", test, config, shape)]
     sources = [source for source in sources if source.files]
     known = {source: _known(place, source) for source in sources}
     new = [source for source in sources if known[source] is None]
     run_id, taken = None, []
     if new:
-        run = NewRun("ingest", _settings(new, config), digest([part.digest for part in new], config), versions=versions(), parent_id=parent_run)
+        run = NewRun(
+            "ingest",
+            _settings(new, config),
+            digest([part.digest for part in new], config),
+            versions=versions(),
+            parent_id=parent_run,
+        )
         with recorded(place, run) as session:
             run_id, taken = session.run_id, _take(session, new, shape, config, listener)
     return _outcome([part for part in known.values() if part] + taken, run_id, shape)
@@ -113,7 +124,8 @@ def _expanded(files: Sequence[str | Path]) -> tuple[Path, ...]:
     """Return the paths that ``files`` name, patterns such as ``*.parquet`` resolved."""
     found: list[Path] = []
     for file in files:
-        paths = sorted(Path(name) for name in glob.glob(str(file))) if glob.has_magic(str(file)) else [Path(file)]
+        path = Path(file)
+        paths = sorted(path.parent.glob(path.name)) if "*" in path.name else [path]
         if not paths:
             raise InputError(f"no file matches {file}")
         found += paths
@@ -144,8 +156,8 @@ def _source(
         raise InputError(f"no column {config.label_column!r} in {', '.join(map(str, paths))}; see --label-column")
     declared = (label_names(read_schema(path), names.label) for path, names in zip(paths, columns, strict=True))
     classes = tuple(dict.fromkeys(name for names in declared for name in names))
-    contents = [file_digest(path) for path in paths]
-    return _Source(role, paths, columns, classes, digest(contents, [asdict(names) for names in columns], asdict(shape), role))
+    contents = tuple(file_digest(path) for path in paths)
+    return _Source(role, paths, columns, classes, contents, digest(contents, *columns, shape, role))
 
 
 def _known(workspace: Workspace, source: _Source) -> Ingested | None:
@@ -160,7 +172,11 @@ def _settings(sources: Sequence[_Source], config: IngestConfig) -> dict[str, Any
 
 
 def _take(
-    session: Session, sources: Sequence[_Source], shape: PictureShape, config: IngestConfig, listener: Listener
+    session: Session,
+    sources: Sequence[_Source],
+    shape: PictureShape,
+    config: IngestConfig,
+    listener: Listener,
 ) -> list[Ingested]:
     """Decode all sources, then write all of them to the store."""
     arriving = []
@@ -182,12 +198,11 @@ def _take(
 def _dataset(source: _Source, shape: PictureShape, run_id: str) -> NewDataset:
     return NewDataset(
         name=source.files[0].stem,
-        uris=tuple(str(file.resolve()) for file in source.files),
+        files=source.recorded,
         digest=source.digest,
         role=source.role,
         shape=shape,
         run_id=run_id,
-        columns=tuple(asdict(names) for names in source.columns),
         classes=source.classes,
     )
 
@@ -206,7 +221,6 @@ def _spool(
             failures += batch.failures
             done = position + len(batch.hashes) + len(failures)
             listener.progress(Progress(f"ingest {source.role}", done, total))
-    assert open_pixels(folder) is not None
     return failures
 
 

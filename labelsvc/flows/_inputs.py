@@ -7,7 +7,6 @@ from pathlib import Path
 from labelsvc.data.cache import SourceFile, cache_folder, open_pixels, rebuild
 from labelsvc.data.columns import Columns
 from labelsvc.data.inputs import InputPart, Inputs
-from labelsvc.data.reading import file_digest
 from labelsvc.records import Pixels, SampleNumbers
 from labelsvc.store import datasets, samples
 from labelsvc.store.database import Store
@@ -36,7 +35,7 @@ def _pixels(workspace: Workspace, version: DatasetVersion) -> Pixels:
     if kept is not None:
         return kept
     sources = [
-        SourceFile(Path(uri), contents, Columns(**columns))
-        for uri, contents, columns in zip(version.uris, version.file_digests, version.columns, strict=True)
+        SourceFile(Path(file.uri), file.sha256, Columns(**file.columns))  # type: ignore[arg-type]
+        for file in version.files
     ]
     return rebuild(folder, sources, shape=version.shape, rows=version.rows)

@@ -13,7 +13,17 @@ from labelsvc.flows._models import newest, open_network
 from labelsvc.flows._session import Session, open_store, recorded, versions
 from labelsvc.labeling.pool import predict_rows, read_predictions, write_predictions
 from labelsvc.labeling.select import accept, check_thresholds, thresholds_by_class
-from labelsvc.records import SILENCE, LabelSet, Listener, Model, Policy, Progress, PseudoLabels, RowCount, SampleNumbers
+from labelsvc.records import (
+    SILENCE,
+    LabelSet,
+    Listener,
+    Model,
+    Policy,
+    Progress,
+    PseudoLabels,
+    RowCount,
+    SampleNumbers,
+)
 from labelsvc.store import label_sets, runs, samples
 from labelsvc.store.identifiers import new_id
 from labelsvc.store.runs import NewRun
@@ -86,7 +96,11 @@ def _predictions(
     shown = samples.digest_of(numbers)
     known = runs.find_predictions(session.store, model.model_id, shown)
     path = session.workspace.root / known if known else session.folder / "predictions.parquet"
-    session.outcome |= {"model": model.model_id, "shown": shown, "predictions": session.workspace.relative(path)}
+    session.outcome |= {
+        "model": model.model_id,
+        "shown": shown,
+        "predictions": session.workspace.relative(path),
+    }
     if known and path.exists():
         listener.note(f"the model's word on the pool is known from {known}; only the policy is new")
     else:

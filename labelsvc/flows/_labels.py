@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -96,7 +97,7 @@ def _with_features(classes: tuple[str, ...]) -> pa.Schema:
 
     The column itself holds class names, for every other tool; ``datasets`` turns them into codes by this.
     """
-    features = {
+    features: dict[str, dict[str, Any]] = {
         field.name: {"dtype": "float64" if field.type == pa.float64() else "string", "_type": "Value"}
         for field in EXPORT_SCHEMA
     }

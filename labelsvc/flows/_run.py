@@ -59,7 +59,11 @@ def run(
     """
     config = config or RunConfig()
     place = create(Path(workspace))
-    named = {"files": [str(file) for file in files], "test": [str(file) for file in test], "onnx": str(onnx or "")}
+    named = {
+        "files": [str(file) for file in files],
+        "test": [str(file) for file in test],
+        "onnx": str(onnx or ""),
+    }
     whole = NewRun("run", {**named, **asdict(config)}, digest(named, config), config.train.seed, versions())
     with recorded(place, whole) as session:
         parent = session.run_id

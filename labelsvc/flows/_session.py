@@ -27,7 +27,7 @@ class Session:
     workspace: Workspace
     store: Store
     run_id: str
-    rows: RowCount = RowCount()
+    rows: RowCount = field(default_factory=RowCount)
     stop_reason: str | None = None
     outcome: dict[str, Any] = field(default_factory=dict)
 
@@ -51,7 +51,7 @@ def recorded(workspace: Workspace, run: runs.NewRun) -> Iterator[Session]:
     try:
         yield session
     except BaseException as error:
-        status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+        status: runs.Status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
         runs.finish(closing, session.run_id, status, session.rows, error=_in_a_line(error))
         raise
     runs.finish(

@@ -87,9 +87,7 @@ class _Room:
     views: str
 
     def make_network(self) -> PictureClassifier:
-        return networks.build(
-            self.network, self.preprocessing, len(self.classes), seed=self.assignment.config.seed
-        )
+        return networks.build(self.network, self.preprocessing, len(self.classes), seed=self.assignment.config.seed)
 
     def rows(self, numbers: SampleNumbers) -> Rows:
         shape = self.preprocessing.shape

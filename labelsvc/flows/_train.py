@@ -19,7 +19,6 @@ from labelsvc.store.runs import NewRun, RunRecord
 from labelsvc.training.device import describe, find_device
 from labelsvc.workspace import find
 
-
 NEXT = "labelsvc label --threshold 0.95"
 
 

@@ -62,7 +62,10 @@ def write_predictions(
     """Write predictions to ``path``, yielding how many rows are done; the file has its name when all are."""
     names = pa.array(classes)
     done = 0
-    with written_beside(path) as partial, pq.ParquetWriter(partial, schema(classes), compression="zstd") as writer:
+    with (
+        written_beside(path) as partial,
+        pq.ParquetWriter(partial, schema(classes), compression="zstd") as writer,
+    ):
         for block, scores in blocks:
             writer.write_table(_table(block, scores, names))
             done += len(block)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from labelsvc.records import ClassCodes
 
 UNLABELED = -1  # the code of "no label" within this room's arrays; it never leaves them

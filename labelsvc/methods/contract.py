@@ -22,7 +22,7 @@ Memory = Any  # each method's own frozen record
 class Problem:
     """What is known before the first step: how often each class occurs where labels are drawn from."""
 
-    prior: Float[Tensor, "classes"]
+    prior: Float[Tensor, " classes"]
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Batch:
     """The rows of one step. ``weak`` and ``strong`` are two views of the same pool rows, None without a pool."""
 
     labeled: Float[Tensor, "labeled ..."]
-    classes: Int[Tensor, "labeled"]
+    classes: Int[Tensor, " labeled"]
     weak: Float[Tensor, "pool ..."] | None = None
     strong: Float[Tensor, "pool ..."] | None = None
 
@@ -69,7 +69,5 @@ class Method(Protocol):
     def init(self, problem: Problem) -> Memory:
         """Return the memory before the first step."""
 
-    def loss(
-        self, networks: Networks, memory: Memory, batch: Batch, progress: float
-    ) -> tuple[Losses, Memory]:
+    def loss(self, networks: Networks, memory: Memory, batch: Batch, progress: float) -> tuple[Losses, Memory]:
         """Return the losses of a step and the memory after it; ``progress`` runs from 0 to 1."""

@@ -32,8 +32,8 @@ from labelsvc.optim.recipe import Recipe
 class Running:
     """What SoftMatch remembers of the pool: three moving averages, and the marginal to align to."""
 
-    prior: Float[Tensor, "classes"]  # π
-    marginal: Float[Tensor, "classes"]  # p̄
+    prior: Float[Tensor, " classes"]  # π
+    marginal: Float[Tensor, " classes"]  # p̄
     mean: Float[Tensor, ""]  # μ
     variance: Float[Tensor, ""]  # σ²
 
@@ -52,7 +52,12 @@ class SoftMatch:
     labeled_view = "weak"
 
     def __post_init__(self) -> None:
-        for name, low, high in (("lambda_max", 0, 10), ("sigmas", 0.1, 10), ("momentum_stat", 0, 1), ("weight", 0, 100)):
+        for name, low, high in (
+            ("lambda_max", 0, 10),
+            ("sigmas", 0.1, 10),
+            ("momentum_stat", 0, 1),
+            ("weight", 0, 100),
+        ):
             if not low <= getattr(self, name) <= high:
                 raise UsageError(f"{name}={getattr(self, name)} must lie between {low} and {high}")
 
@@ -63,7 +68,11 @@ class SoftMatch:
         return Running(problem.prior, uniform, mean=uniform.mean(), variance=torch.ones_like(uniform.mean()))
 
     def loss(
-        self, networks: Networks, memory: Running, batch: Batch, progress: float  # noqa: ARG002
+        self,
+        networks: Networks,
+        memory: Running,
+        batch: Batch,
+        progress: float,  # noqa: ARG002
     ) -> tuple[Losses, Running]:
         """Return labeled cross-entropy plus the weighted one of the pool, each a mean over all its rows."""
         assert batch.weak is not None and batch.strong is not None, "softmatch is given a pool"
@@ -76,10 +85,14 @@ class SoftMatch:
         logits = networks.model(torch.cat([batch.labeled, batch.strong]))
         labeled = cross_entropy(logits[: len(batch.labeled)], batch.classes)
         pool = weighted_cross_entropy(logits[len(batch.labeled) :], guess, weights)
-        figures = {"labeled loss": labeled.detach(), "pool loss": pool.detach(), "used": weights.mean() / self.lambda_max}
+        figures = {
+            "labeled loss": labeled.detach(),
+            "pool loss": pool.detach(),
+            "used": weights.mean() / self.lambda_max,
+        }
         return Losses(labeled + self.weight * pool, figures), memory
 
-    def weigh(self, confidence: Float[Tensor, "pool"], memory: Running) -> Float[Tensor, "pool"]:
+    def weigh(self, confidence: Float[Tensor, " pool"], memory: Running) -> Float[Tensor, " pool"]:
         """Return λ: λ_max from the running mean upwards, a truncated Gaussian below it (eq. 7)."""
         below = (confidence - memory.mean).clamp(max=0)
         return self.lambda_max * torch.exp(-(below**2) * self.sigmas**2 / (2 * memory.variance))

@@ -32,7 +32,7 @@ class Supervised:
         if self.labeled_view not in ("weak", "strong"):
             raise UsageError(f"labeled_view={self.labeled_view!r} must be weak or strong")
 
-    def init(self, problem: Problem) -> None:  # noqa: ARG002 - nothing is remembered
+    def init(self, problem: Problem) -> None:
         """Remember nothing."""
 
     def loss(self, networks: Networks, memory: None, batch: Batch, progress: float) -> tuple[Losses, None]:  # noqa: ARG002

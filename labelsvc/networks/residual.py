@@ -40,7 +40,11 @@ def wideresnet_28_2(shape: PictureShape, classes: int) -> nn.Module:
     """Build WideResNet-28-2 for pictures of ``shape``."""
     widths = (16, 32, 64, 128)
     blocks = [
-        Block(widths[group] if first else widths[group + 1], widths[group + 1], stride=2 if first and group else 1)
+        Block(
+            widths[group] if first else widths[group + 1],
+            widths[group + 1],
+            stride=2 if first and group else 1,
+        )
         for group in range(3)
         for first in (True, False, False, False)
     ]
@@ -57,7 +61,7 @@ def wideresnet_28_2(shape: PictureShape, classes: int) -> nn.Module:
 
 def resnet18(shape: PictureShape, classes: int) -> nn.Module:
     """Build torchvision's ResNet-18; pictures up to 64 pixels meet a 3×3 first layer and no early pooling."""
-    network = models.resnet18(num_classes=classes)
+    network: nn.Module = models.resnet18(num_classes=classes)
     if max(shape.height, shape.width) <= SMALL:
         network.conv1 = nn.Conv2d(shape.channels, 64, 3, padding=1, bias=False)
         network.maxpool = nn.Identity()

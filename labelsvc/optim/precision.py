@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
 
@@ -9,7 +11,7 @@ def find_dtype(device: torch.device) -> torch.dtype:
     """Return the type that matrix products are computed in on ``device``."""
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()  # absent from older releases
+    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # absent from older releases
     return torch.bfloat16 if capabilities.get("avx512_bf16") else torch.float32
 
 

@@ -21,7 +21,7 @@ from labelsvc.store.roles import Shares, quotas
 _NAMED = 3  # ids in an error message
 
 _INCOMING = """
-CREATE TEMP TABLE incoming AS
+CREATE OR REPLACE TEMP TABLE incoming AS
 SELECT file_row_number AS ordinal, position, file, row, coalesce(sample_id, content_hash) AS sample_id,
     content_hash, label
 FROM read_parquet(?, file_row_number = true)
@@ -29,7 +29,7 @@ FROM read_parquet(?, file_row_number = true)
 
 # The last label of an id counts.
 _ARRIVED = """
-CREATE TEMP TABLE arrived AS
+CREATE OR REPLACE TEMP TABLE arrived AS
 WITH grouped AS (
     SELECT sample_id, min(ordinal) AS ordinal, min(content_hash) AS content_hash,
         max(content_hash) AS other_hash, arg_max(label, ordinal) FILTER (label IS NOT NULL) AS label,
@@ -45,7 +45,7 @@ LEFT JOIN sample ON sample.sample_id = grouped.sample_id
 """
 
 _SETTLED = """
-CREATE TEMP TABLE settled AS
+CREATE OR REPLACE TEMP TABLE settled AS
 WITH newest AS (
     SELECT sample_no, arg_max(class, dataset_no) AS class FROM given_label GROUP BY sample_no
 ), ranked AS (

@@ -138,9 +138,7 @@ def _apply(connection: duckdb.DuckDBPyConnection, migrations: tuple[Migration, .
     with _transaction(connection):
         for migration in migrations:
             connection.execute(migration.sql())
-            connection.execute(
-                "INSERT INTO migration VALUES (?, ?, ?)", [migration.number, migration.name, now()]
-            )
+            connection.execute("INSERT INTO migration VALUES (?, ?, ?)", [migration.number, migration.name, now()])
 
 
 def _missing(connection: duckdb.DuckDBPyConnection, path: Path) -> tuple[Migration, ...]:

@@ -7,8 +7,8 @@ spooled, so that memory does not grow with the rows. Knows nothing of how inputs
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +20,7 @@ from labelsvc.store.database import Store, now
 from labelsvc.store.roles import Shares
 
 __all__ = [
+    "DatasetFile",
     "DatasetRole",
     "DatasetVersion",
     "Ingested",
@@ -35,18 +36,31 @@ DatasetRole = Literal["train", "test"]
 
 
 @dataclass(frozen=True)
+class DatasetFile:
+    """A file of a dataset: where it lies, the SHA-256 of its bytes, and the columns that were read."""
+
+    uri: str
+    sha256: str
+    columns: Mapping[str, str | None]
+
+
+@dataclass(frozen=True)
 class NewDataset:
     """A dataset version that is about to be ingested; ``role`` is ``test`` for what ``--test`` names."""
 
     name: str
-    uris: tuple[str, ...]
+    files: tuple[DatasetFile, ...]
     digest: str
     role: DatasetRole
     shape: PictureShape
     run_id: str
     kind: str = "image"
-    columns: Mapping[str, str | None] = field(default_factory=dict)
     classes: tuple[str, ...] = ()  # in the order that the file declares, if it does
+
+    @property
+    def uris(self) -> tuple[str, ...]:
+        """Where the files lie."""
+        return tuple(file.uri for file in self.files)
 
 
 @dataclass(frozen=True)
@@ -74,21 +88,19 @@ class DatasetVersion:
     name: str
     role: DatasetRole
     digest: str
-    uris: tuple[str, ...]
-    columns: Mapping[str, str | None]
+    files: tuple[DatasetFile, ...]
     shape: PictureShape
     rows: int
 
 
-def add_rows(store: Store, rows: Path, dataset: NewDataset, shares: Shares) -> Ingested:
-    """Write a dataset's samples, roles, given labels and source rows.
+def add_rows(store: Store, arriving: Sequence[tuple[Path, NewDataset]], shares: Shares) -> list[Ingested]:
+    """Write the samples, roles, given labels and source rows of datasets, all of them or none.
 
     Args:
         store: where to write; made if it is missing.
-        rows: a Parquet file with the columns ``position`` (int64, in the dataset's cache), ``file`` (int32,
-            in ``dataset.uris``), ``row`` (int64), ``sample_id`` (string, null for the content hash),
-            ``content_hash`` (string) and ``label`` (string, null for none).
-        dataset: what the rows belong to.
+        arriving: each dataset with its rows: a Parquet file with the columns ``position`` (int64, in the
+            dataset's cache), ``file`` (int32, in ``dataset.uris``), ``row`` (int64), ``sample_id`` (string, null
+            for the content hash), ``content_hash`` (string) and ``label`` (string, null for none).
         shares: what of the newly labeled rows is set aside for validation and calibration.
 
     Raises:
@@ -96,17 +108,19 @@ def add_rows(store: Store, rows: Path, dataset: NewDataset, shares: Shares) -> I
         UsageError: more validation and calibration rows are asked for than there are.
     """
     with store.writing() as connection:
-        number = _next_dataset_no(connection)
-        arrivals.gather(connection, rows)
-        arrivals.refuse_other_content(connection, dataset.uris)
-        arrivals.refuse_mixed_roles(connection, dataset.role, dataset.uris)
-        arrivals.add_classes(connection, dataset.classes)
-        arrivals.give_roles(connection, dataset.role, shares)
-        arrivals.write(connection, number, now())
-        ingested = Ingested(
-            dataset_no=number, **arrivals.counts(connection), classes=_class_names(connection)
-        )
-        _add_dataset(connection, dataset, ingested)
+        return [_add(connection, rows, dataset, shares) for rows, dataset in arriving]
+
+
+def _add(connection: duckdb.DuckDBPyConnection, rows: Path, dataset: NewDataset, shares: Shares) -> Ingested:
+    number = _next_dataset_no(connection)
+    arrivals.gather(connection, rows)
+    arrivals.refuse_other_content(connection, dataset.uris)
+    arrivals.refuse_mixed_roles(connection, dataset.role, dataset.uris)
+    arrivals.add_classes(connection, dataset.classes)
+    arrivals.give_roles(connection, dataset.role, shares)
+    arrivals.write(connection, number, now())
+    ingested = Ingested(dataset_no=number, **arrivals.counts(connection), classes=_class_names(connection))
+    _add_dataset(connection, dataset, ingested)
     return ingested
 
 
@@ -135,7 +149,7 @@ def datasets(store: Store) -> tuple[DatasetVersion, ...]:
     """Return every dataset version, oldest first."""
     with store.reading() as connection:
         rows = connection.execute(
-            "SELECT dataset_no, name, role, digest, uris, columns, height, width, channels, rows "
+            "SELECT dataset_no, name, role, digest, files, height, width, channels, rows "
             "FROM dataset ORDER BY dataset_no"
         ).fetchall()
     return tuple(
@@ -144,12 +158,11 @@ def datasets(store: Store) -> tuple[DatasetVersion, ...]:
             name=name,
             role=role,
             digest=digest,
-            uris=tuple(uris),
-            columns=json.loads(columns),
+            files=tuple(DatasetFile(**file) for file in json.loads(files)),
             shape=PictureShape(height, width, channels),
             rows=count,
         )
-        for number, name, role, digest, uris, columns, height, width, channels, count in rows
+        for number, name, role, digest, files, height, width, channels, count in rows
     )
 
 
@@ -164,7 +177,7 @@ def _class_names(connection: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
 
 def _add_dataset(connection: duckdb.DuckDBPyConnection, dataset: NewDataset, ingested: Ingested) -> None:
     connection.execute(
-        "INSERT INTO dataset (dataset_no, name, role, kind, uris, digest, columns, classes, height, width, "
+        "INSERT INTO dataset (dataset_no, name, role, kind, uris, digest, files, classes, height, width, "
         "channels, rows, outcome, run_id, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
             ingested.dataset_no,
@@ -173,7 +186,7 @@ def _add_dataset(connection: duckdb.DuckDBPyConnection, dataset: NewDataset, ing
             dataset.kind,
             list(dataset.uris),
             dataset.digest,
-            json.dumps(dict(dataset.columns)),
+            json.dumps([asdict(file) for file in dataset.files]),
             list(dataset.classes),
             dataset.shape.height,
             dataset.shape.width,

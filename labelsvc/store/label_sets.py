@@ -116,6 +116,25 @@ def listing(store: Store) -> list[LabelSet]:
         return _fetch(connection, _OLDEST_FIRST, [])
 
 
+def names(store: Store) -> dict[str, tuple[str, ...]]:
+    """Return the names that point to each label set, by its id."""
+    with store.reading() as connection:
+        rows = connection.execute(
+            "SELECT label_set_id, list(name ORDER BY name) FROM alias GROUP BY label_set_id"
+        ).fetchall()
+    return {label_set_id: tuple(found) for label_set_id, found in rows}
+
+
+def policy(store: Store, label_set: LabelSet) -> Policy:
+    """Return the rule that accepted a set's labels."""
+    with store.reading() as connection:
+        score, rule = _rule(connection, label_set.policy_id)
+    thresholds = dict(rule)
+    shared = thresholds.pop(None)
+    by_class = {str(name): threshold for name, threshold in thresholds.items()}
+    return Policy(label_set.policy_id, label_set.run_id, label_set.model_id, shared, by_class, score)
+
+
 def find(
     store: Store,
     model_id: str,
@@ -209,9 +228,7 @@ def _complete(label_set: LabelSet, policy: Policy, labels: PseudoLabels) -> Labe
 
 def _sweep(connection: duckdb.DuckDBPyConnection) -> None:
     """Remove rows whose label set was never written: their writer died."""
-    connection.execute(
-        "DELETE FROM pseudo_label WHERE label_set_id NOT IN (SELECT label_set_id FROM label_set)"
-    )
+    connection.execute("DELETE FROM pseudo_label WHERE label_set_id NOT IN (SELECT label_set_id FROM label_set)")
 
 
 def _refuse_known(connection: duckdb.DuckDBPyConnection, label_set: LabelSet) -> None:
@@ -219,9 +236,7 @@ def _refuse_known(connection: duckdb.DuckDBPyConnection, label_set: LabelSet) ->
         raise ValueError(f"label set {label_set.label_set_id} is already written")
 
 
-def _add_rows(
-    connection: duckdb.DuckDBPyConnection, label_set: LabelSet, labels: PseudoLabels, rows: slice
-) -> None:
+def _add_rows(connection: duckdb.DuckDBPyConnection, label_set: LabelSet, labels: PseudoLabels, rows: slice) -> None:
     chunk = pa.table(
         {
             "sample_no": labels.numbers[rows],
@@ -302,9 +317,7 @@ def _before_current(connection: duckdb.DuckDBPyConnection) -> LabelSet:
     label_sets = _fetch(connection, _OLDEST_FIRST, [])
     place = [found.label_set_id for found in label_sets].index(shown)
     if place == 0:
-        raise UsageError(
-            f"no label set was written before the current one ({shown}); `labels list` shows all"
-        )
+        raise UsageError(f"no label set was written before the current one ({shown}); `labels list` shows all")
     return label_sets[place - 1]
 
 

@@ -61,6 +61,18 @@ def by_run(store: Store, run_id: str) -> tuple[Model, ...]:
         return tuple(_fetch(connection, f"WHERE run_id = ? {_OLDEST_FIRST}", [run_id]))
 
 
+def student_of(store: Store, label_set_id: str) -> Model | None:
+    """Return the newest student that was distilled from a label set, or None."""
+    with store.reading() as connection:
+        found = _fetch(
+            connection,
+            "WHERE role = 'student' AND run_id IN "
+            f"(SELECT run_id FROM run WHERE config->>'$.label_set' = ?) {_OLDEST_FIRST}",
+            [label_set_id],
+        )
+    return found[-1] if found else None
+
+
 def _fetch(connection: duckdb.DuckDBPyConnection, where: str, values: list[Any]) -> list[Model]:
     rows = connection.execute(f"SELECT {_COLUMNS} FROM model {where}", values).fetchall()
     return [_model(dict(zip(_COLUMNS.split(", "), row, strict=True))) for row in rows]

@@ -28,9 +28,7 @@ class Shares:
     def __post_init__(self) -> None:
         for name, value in (("validation", self.validation), ("calibration", self.calibration)):
             if value is not None and not _is_share_or_count(value):
-                raise UsageError(
-                    f"--{name} {value:g} is neither a share (0 to below 1) nor a whole number of rows"
-                )
+                raise UsageError(f"--{name} {value:g} is neither a share (0 to below 1) nor a whole number of rows")
 
 
 @dataclass(frozen=True)

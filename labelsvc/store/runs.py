@@ -122,6 +122,17 @@ def find_done(store: Store, command: str, config_hash: str) -> RunRecord | None:
     return found[0] if found else None
 
 
+def find_predictions(store: Store, model_id: str, shown: str) -> str | None:
+    """Return the newest predictions file that a run made with this model of these samples (by digest), or None."""
+    with store.reading() as connection:
+        rows = connection.execute(
+            "SELECT outcome->>'$.predictions' FROM run WHERE status = 'done' AND outcome->>'$.model' = ? "
+            f"AND outcome->>'$.shown' = ? {_NEWEST_FIRST} LIMIT 1",
+            [model_id, shown],
+        ).fetchall()
+    return rows[0][0] if rows else None
+
+
 def listing(store: Store, limit: int = 20) -> list[RunRecord]:
     """Return the newest runs, newest first; one whose process is gone is shown as interrupted."""
     with store.reading() as connection:
@@ -148,8 +159,7 @@ def add_metrics(store: Store, run_id: str, points: Sequence[MetricPoint]) -> Non
     with store.writing() as connection:
         connection.register("points", table)
         connection.execute(
-            "INSERT INTO metric (run_id, round, step, name, value) "
-            "SELECT ?, round, step, name, value FROM points",
+            "INSERT INTO metric (run_id, round, step, name, value) SELECT ?, round, step, name, value FROM points",
             [run_id],
         )
         connection.unregister("points")
@@ -162,9 +172,7 @@ def _fetch(connection: duckdb.DuckDBPyConnection, where: str, values: list[Any])
 
 def _record(row: tuple[Any, ...]) -> RunRecord:
     pairs = dict(zip(_COLUMNS.split(", "), row, strict=True))
-    counted = {
-        name.removeprefix("rows_"): pairs.pop(name) for name in list(pairs) if name.startswith("rows_")
-    }
+    counted = {name.removeprefix("rows_"): pairs.pop(name) for name in list(pairs) if name.startswith("rows_")}
     for name in ("config", "versions", "outcome"):
         pairs[name] = json.loads(pairs[name])
     return RunRecord(rows=RowCount(**counted), **pairs)

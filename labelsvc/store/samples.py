@@ -7,6 +7,7 @@ certificates'. Everything comes sorted by sample number.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -63,6 +64,12 @@ _IDS = """
 SELECT sample.sample_id
 FROM asked
 LEFT JOIN sample ON sample.sample_no = asked.sample_no
+ORDER BY asked.place
+"""
+_NUMBERS_OF = """
+SELECT coalesce(sample.sample_no, -1) AS sample_no
+FROM asked
+LEFT JOIN sample ON sample.sample_id = asked.sample_id
 ORDER BY asked.place
 """
 
@@ -122,6 +129,15 @@ def ids(store: Store, numbers: SampleNumbers) -> pa.Array:
         connection.register("asked", pa.table({"sample_no": numbers, "place": np.arange(len(numbers))}))
         table = arrow(connection, _IDS)
     return table.column("sample_id").combine_chunks()
+
+
+def numbers(store: Store, sample_ids: Sequence[str]) -> SampleNumbers:
+    """Return the sample number of each id, in order; −1 for an id that is not known."""
+    asked = pa.table({"sample_id": pa.array(sample_ids, pa.string()), "place": np.arange(len(sample_ids))})
+    with store.reading() as connection:
+        connection.register("asked", asked)
+        table = connection.sql(_NUMBERS_OF).to_arrow_table()
+    return column(table, "sample_no")
 
 
 def state_digest(store: Store) -> str:

@@ -32,8 +32,7 @@ def ddl(store: Store) -> str:
     """Return the statements that make ``store``'s schema, one clause or column to a line."""
     with store.reading() as connection:
         tables, views, macros = (
-            [str(sql) for (sql,) in connection.execute(query).fetchall()]
-            for query in (_TABLES, _VIEWS, _MACROS)
+            [str(sql) for (sql,) in connection.execute(query).fetchall()] for query in (_TABLES, _VIEWS, _MACROS)
         )
     statements = [_columns_apart(sql) for sql in tables] + [_clauses_apart(sql) for sql in macros + views]
     return "\n\n".join([_CONTRACT, *statements]) + "\n"

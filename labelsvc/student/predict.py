@@ -66,8 +66,16 @@ def _answer(student: Student, batch: DecodedBatch, columns: Columns, threshold: 
     accepted = confidence >= threshold
     labels = [name if fits else None for name, fits in zip(top, accepted, strict=True)]
     nothing = [None] * len(failed)
-    keys = [*(batch.ids or batch.rows.tolist()), *(failure.id if columns.id else failure.row for failure in batch.failures)]
-    parts = [keys, [*labels, *nothing], [*confidence.tolist(), *nothing], [None] * len(batch.rows) + [f.reason for f in batch.failures]]
+    keys = [
+        *(batch.ids or batch.rows.tolist()),
+        *(failure.id if columns.id else failure.row for failure in batch.failures),
+    ]
+    parts = [
+        keys,
+        [*labels, *nothing],
+        [*confidence.tolist(), *nothing],
+        [None] * len(batch.rows) + [f.reason for f in batch.failures],
+    ]
     schema = _schema(columns)
     arrays = [pa.array(part, field.type).take(pa.array(order)) for part, field in zip(parts, schema, strict=True)]
     labeled = int(accepted.sum())

@@ -6,6 +6,7 @@ environment says otherwise *before* they are imported, so this is the one place 
 
 from __future__ import annotations
 
+import importlib
 import os
 from pathlib import Path
 from types import ModuleType
@@ -20,8 +21,7 @@ SILENT = 4  # onnxruntime's severity that keeps its own lines off stderr; what m
 def onnxruntime() -> ModuleType:
     """Import onnxruntime with its telemetry off."""
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-    import onnxruntime as runtime
-
+    runtime = importlib.import_module("onnxruntime")
     runtime.set_default_logger_severity(SILENT)
     return runtime
 

@@ -29,10 +29,10 @@ class Lesson:
     """What a network learns from: labeled rows with their classes, the pool, and how to view them."""
 
     labeled: Rows
-    classes: Int[Tensor, "labeled"]
+    classes: Int[Tensor, " labeled"]
     pool: Rows | None
     views: Views
-    prior: Float[Tensor, "classes"]
+    prior: Float[Tensor, " classes"]
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,7 @@ SHARE = 0.03  # of the budget that timing may take
 SECONDS = (0.5, 10.0)  # and its bounds
 
 
-def steps_for(
-    budget: float, make_network: Callable[[], PictureClassifier], lesson: Lesson, plan: Plan
-) -> int:
+def steps_for(budget: float, make_network: Callable[[], PictureClassifier], lesson: Lesson, plan: Plan) -> int:
     """Return how many steps of ``plan`` fit into ``budget`` seconds, the timing included.
 
     The timed steps are taken by a network of their own, which is thrown away.

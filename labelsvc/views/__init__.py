@@ -49,5 +49,8 @@ def find(name: str) -> Views:
 def choose(shape: PictureShape) -> tuple[str, str]:
     """Pick views by the picture and say why: grey ones are not flipped, for a mirrored digit is none."""
     if shape.channels == 1:
-        return "glyphs", "grey pictures are never flipped, as a mirrored digit is none; --views photos allows it"
+        return (
+            "glyphs",
+            "grey pictures are never flipped, as a mirrored digit is none; --views photos allows it",
+        )
     return "photos", "colour pictures are flipped, shifted and recoloured; --views glyphs forbids it"

@@ -85,9 +85,7 @@ def test_class_names_come_from_the_metadata() -> None:
     assert label_names(strings.schema, "label") == ()
 
 
-@pytest.mark.parametrize(
-    "text", [b"{}", b"not json", b'{"info": null}', b"[1]", b'{"info": {"features": [1]}}']
-)
+@pytest.mark.parametrize("text", [b"{}", b"not json", b'{"info": null}', b"[1]", b'{"info": {"features": [1]}}'])
 def test_foreign_metadata_names_no_classes(text: bytes) -> None:
     """Metadata of another make under Hugging Face's key is ignored."""
     schema = pa.schema([("label", pa.int64())], metadata={"huggingface": text})

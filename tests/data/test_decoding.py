@@ -58,7 +58,7 @@ def test_broken_picture_fails_alone_and_is_named() -> None:
     assert batch.labels == ["x", None, "y"]
     assert batch.hashes == [content_hash(pngs[row]) for row in (0, 2, 4)]
     assert [(failed.file, failed.row) for failed in batch.failures] == [(2, 101), (2, 103)]
-    assert batch.failures[1] == FailedRow(2, 103, "the row holds no picture bytes (null)")
+    assert batch.failures[1] == FailedRow(2, 103, "d", "the row holds no picture bytes (null)")
 
 
 def test_batch_of_failures_only_is_empty() -> None:

@@ -34,9 +34,7 @@ def test_gather_equals_fancy_indexing(seed: int) -> None:
     everything = rng.choice(1000, 60, replace=False).astype(np.int64)
     parts = [part(np.sort(block), seed) for block in np.split(everything, [20, 21])]
     by_number = {
-        int(number): p.pixels[position]
-        for p in parts
-        for number, position in zip(p.numbers, p.positions, strict=True)
+        int(number): p.pixels[position] for p in parts for number, position in zip(p.numbers, p.positions, strict=True)
     }
     asked = rng.choice(everything, 200)
     expected = np.stack([by_number[int(number)] for number in asked])

@@ -44,8 +44,7 @@ def test_rows_keep_their_order_over_files_and_row_groups(tmp_path: Path) -> None
     """All rows come once, in file and row order, whatever the row groups and the batch."""
     pictures = [[b"a%d" % row for row in range(23)], [b"b%d" % row for row in range(9)]]
     files = [
-        picture_file(tmp_path / f"{number}.parquet", rows, row_group_size=4)
-        for number, rows in enumerate(pictures)
+        picture_file(tmp_path / f"{number}.parquet", rows, row_group_size=4) for number, rows in enumerate(pictures)
     ]
     batches = list(read_batches(files, [PICTURES_ONLY] * 2, rows=7))
     assert [picture for batch in batches for picture in batch.pictures] == pictures[0] + pictures[1]
@@ -89,9 +88,7 @@ def test_null_struct_is_no_picture(tmp_path: Path) -> None:
     ],
     ids=["strings", "dictionary", "integers", "floats of pandas", "booleans", "nulls"],
 )
-def test_labels_become_class_names(
-    tmp_path: Path, labels: list[object] | pa.Array, names: list[str | None]
-) -> None:
+def test_labels_become_class_names(tmp_path: Path, labels: list[object] | pa.Array, names: list[str | None]) -> None:
     """A label is its class's name as a string, or None where there is none."""
     assert labels_read(file_with_labels(tmp_path / "f.parquet", labels)) == names
 
@@ -173,8 +170,7 @@ def test_large_pictures_come_fewer_at_a_time(tmp_path: Path, monkeypatch: pytest
 def test_sample_is_spread_over_files(tmp_path: Path) -> None:
     """A sample has the asked size and pictures of the first file and of the last."""
     files = [
-        picture_file(tmp_path / f"{number}.parquet", [b"%d" % number] * 100, row_group_size=10)
-        for number in range(3)
+        picture_file(tmp_path / f"{number}.parquet", [b"%d" % number] * 100, row_group_size=10) for number in range(3)
     ]
     sample = sample_pictures(files, [PICTURES_ONLY] * 3, sample=30)
     assert len(sample) == 30

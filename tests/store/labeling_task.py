@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from labelsvc.records import LabelSet, Model, PictureShape, Policy, Preprocessing, PseudoLabels
 from labelsvc.store import Store, label_sets, models
 from labelsvc.store.database import now
-from labelsvc.store.datasets import DatasetRole, Ingested, NewDataset, Shares, add_rows
+from labelsvc.store.datasets import DatasetFile, DatasetRole, Ingested, NewDataset, Shares, add_rows
 from labelsvc.store.identifiers import new_id
 
 SHAPE = PictureShape(28, 28, 1)
@@ -56,14 +56,14 @@ class Task:
         """Ingest rows as a dataset of their own."""
         dataset = NewDataset(
             name="digits",
-            uris=("digits.parquet",),
+            files=(DatasetFile("digits.parquet", "0" * 64, {"image": "image"}),),
             digest=digest or new_id(),
             role=role,
             shape=SHAPE,
             run_id=new_id(),
             classes=classes,
         )
-        return add_rows(self.store, self.spool(rows), dataset, shares)
+        return add_rows(self.store, [(self.spool(rows), dataset)], shares)[0]
 
     def decide(self, sample_no: int, decision: str, code: int | None = None) -> None:
         """Write what a person said, as a review would."""

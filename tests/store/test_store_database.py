@@ -115,9 +115,7 @@ def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
     assert path.read_text() == "dear diary " * 1000
 
 
-@pytest.mark.parametrize(
-    "statement", ["CREATE TABLE accounts (a INTEGER)", "CREATE TABLE migration (version VARCHAR)"]
-)
+@pytest.mark.parametrize("statement", ["CREATE TABLE accounts (a INTEGER)", "CREATE TABLE migration (version VARCHAR)"])
 def test_a_database_of_another_program_is_refused(tmp_path: Path, statement: str) -> None:
     """A DuckDB file with somebody else's tables is refused, and no table is added to it."""
     path = tmp_path / "labels.duckdb"

@@ -133,9 +133,7 @@ def test_a_crash_leaves_nothing_visible(
             make_current=True,
             chunk_rows=2,
         )
-    assert animals.ask("SELECT count(*) FROM pseudo_label") == [
-        (4,)
-    ]  # the first chunk of the new set is there
+    assert animals.ask("SELECT count(*) FROM pseudo_label") == [(4,)]  # the first chunk of the new set is there
     assert label_sets.current(animals.store) == before
     assert shown(animals)["p2"] == ("cat", "pseudo")
     assert label_sets.listing(animals.store) == [before]
@@ -162,9 +160,7 @@ def test_rows_swept_meanwhile_are_noticed(
 
 
 @pytest.mark.parametrize(("number", "code"), [(0, 1), (8, 1), (99, 1), (2, 7), (3, 1)])
-def test_only_pool_samples_are_pseudo_labeled(
-    animals: Task, make_labels: MakeLabels, number: int, code: int
-) -> None:
+def test_only_pool_samples_are_pseudo_labeled(animals: Task, make_labels: MakeLabels, number: int, code: int) -> None:
     """Train, test, unknown and repeated samples and unknown classes are our own mistake."""
     label_set, policy = animals.plan()
     labels = make_labels([3, number], [1, code])
@@ -267,9 +263,7 @@ def test_a_difference_is_complete(animals: Task) -> None:
         },
     ]
     pair = f"'{before.label_set_id}', '{after.label_set_id}'"
-    assert animals.ask(f"SELECT before, after FROM label_changes({pair}) WHERE sample_id = 'p3'") == [
-        ("cat", "dog")
-    ]
+    assert animals.ask(f"SELECT before, after FROM label_changes({pair}) WHERE sample_id = 'p3'") == [("cat", "dog")]
 
 
 def test_the_same_rule_is_found_again(animals: Task) -> None:
@@ -320,8 +314,7 @@ def test_a_million_labels_take_seconds(task: Task) -> None:
     task.ingest(rows)
     with task.store.writing() as connection:
         connection.execute(
-            "INSERT INTO sample "
-            "SELECT range + 2, 's' || range, 'h' || range, NULL, 'pool' FROM range(1000000)"
+            "INSERT INTO sample SELECT range + 2, 's' || range, 'h' || range, NULL, 'pool' FROM range(1000000)"
         )
     numbers = np.arange(2, 1_000_002)
     started = time.monotonic()

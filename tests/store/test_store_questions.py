@@ -19,9 +19,7 @@ def answer(task: Task, sql: str, predictions: tuple[Path, ...] = ()) -> list[dic
         return reader.read_all().to_pylist()  # type: ignore[no-any-return]
 
 
-@pytest.mark.parametrize(
-    "sql", ["SELECT label FROM labels WHERE sample_id = 'a'", "FROM labels SELECT label LIMIT 1;"]
-)
+@pytest.mark.parametrize("sql", ["SELECT label FROM labels WHERE sample_id = 'a'", "FROM labels SELECT label LIMIT 1;"])
 def test_a_question_is_answered(animals: Task, sql: str) -> None:
     """A statement that reads gives its rows."""
     assert answer(animals, sql) == [{"label": "cat"}]

@@ -21,7 +21,7 @@ CREATE TABLE dataset (
     kind VARCHAR NOT NULL,
     uris VARCHAR[] NOT NULL,
     digest VARCHAR NOT NULL,
-    columns JSON NOT NULL,
+    files JSON NOT NULL,
     classes VARCHAR[] NOT NULL,
     height INTEGER,
     width INTEGER,

@@ -1,0 +1,19 @@
+"""What the tests of all rooms share: shapes are checked while they run, and a missing device is said aloud."""
+
+from __future__ import annotations
+
+import pytest
+from jaxtyping import install_import_hook
+
+SHAPES_CHECKED_IN = ["labelsvc.losses", "labelsvc.views", "labelsvc.methods", "labelsvc.training.rows"]
+
+install_import_hook(SHAPES_CHECKED_IN, "shape_checker.checked")  # before any test imports what it checks
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a GPU test, with the reason, where torch sees no CUDA device."""
+    if item.get_closest_marker("gpu"):
+        import torch  # slow, and most tests of other rooms do without it
+
+        if not torch.cuda.is_available():
+            pytest.skip("no CUDA device")
