@@ -10,7 +10,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from datetime import date, time
-from pathlib import PurePath
 from typing import Any
 
 import typer
@@ -33,8 +32,8 @@ def dumps(value: object) -> str:
 def plain(value: object) -> Any:  # noqa: ANN401 - JSON
     """Return ``value`` in JSON's own types: records and mappings as objects, times in ISO 8601, no NaN.
 
-    >>> plain({"pair": (1, float("nan")), "path": PurePath("a")})
-    {'pair': [1, None], 'path': 'a'}
+    >>> plain({"pair": (1, float("nan")), "at": date(2026, 11, 20)})
+    {'pair': [1, None], 'at': '2026-11-20'}
     """
     if isinstance(value, bool | int | str | None):
         return value

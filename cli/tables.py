@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import TextIO
 
 import typer
 
@@ -12,12 +14,14 @@ GAP = "  "
 Row = Sequence[object]
 
 
-def show(headers: Sequence[str], rows: Iterable[Row]) -> None:
-    """Print a table on stdout, its headers bold on a terminal."""
+def show(headers: Sequence[str], rows: Iterable[Row], file: TextIO | None = None) -> None:
+    """Print a table to ``file``, else to stdout, its headers bold on a terminal."""
+    target = file or sys.stdout
     head, *body = lines(headers, list(rows))
-    typer.echo(typer.style(head, bold=True) if sys.stdout.isatty() else head)
+    bold = target.isatty() and not os.environ.get("NO_COLOR")
+    typer.echo(typer.style(head, bold=True) if bold else head, file=target)
     for line in body:
-        typer.echo(line)
+        typer.echo(line, file=target)
 
 
 def lines(headers: Sequence[str], rows: Sequence[Row]) -> list[str]:
@@ -38,19 +42,22 @@ def text(value: object) -> str:
     >>> text(1234567), text(0.99321), text(2.0), text(None)
     ('1,234,567', '0.99321', '2', '')
     """
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
+    if value is None or isinstance(value, bool):
+        return {None: "", True: "yes", False: "no"}[value]
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, float):
-        return f"{value:,.6f}".rstrip("0").rstrip(".") if value == 0 or abs(value) >= 1e-4 else f"{value:.1e}"
-    if isinstance(value, datetime):
-        return value.isoformat(sep=" ", timespec="seconds")
+        return _decimal(value)
     if isinstance(value, list | tuple):
         return ", ".join(text(part) for part in value)
-    return str(value)
+    return value.isoformat(sep=" ", timespec="seconds") if isinstance(value, datetime) else str(value)
+
+
+def _decimal(value: float) -> str:
+    """Return six decimals without trailing zeros, or an exponent where that would hide the value."""
+    if value == 0 or abs(value) >= 1e-4:
+        return f"{value:,.6f}".rstrip("0").rstrip(".")
+    return f"{value:.1e}"
 
 
 def _is_numeric(column: Sequence[object]) -> bool:

@@ -1,29 +1,23 @@
-"""What people see beside the data, all of it on stderr: progress, notes, and the line that accounts for the rows.
+"""What people see while something is done, all of it on stderr: progress and notes.
 
 On a terminal progress is a bar, elsewhere a few plain lines. Knows nothing of what is being done.
 """
 
 from __future__ import annotations
 
-import os
-import shlex
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
 if TYPE_CHECKING:
-    from labelsvc.records import Listener, Progress, RowCount
+    from labelsvc.records import Listener, Progress
 
-WORKSPACE_VARIABLE = "LABELSVC_WORKSPACE"
-DEFAULT_WORKSPACE = Path("workspace")
 LINES_PER_STAGE = 20
 SECONDS_PER_LINE = 1.0
-NOWHERE = ("predict",)  # verbs without a workspace
 
 
 def note(message: str) -> None:
@@ -135,41 +129,3 @@ def short(identifier: str) -> str:
     '…0a1b2c3d'
     """
     return f"…{identifier[-8:]}"
-
-
-def accounting(rows: RowCount, labeled: str = "labeled", abstained: str | None = "abstained") -> str:
-    """Return the sum that accounts for every row.
-
-    Args:
-        rows: what became of the rows.
-        labeled: what this verb calls the rows it took.
-        abstained: what it calls those it left; None where it leaves none.
-
-    Raises:
-        ValueError: the counts do not add up, or one is negative, which is a mistake of ours.
-    """
-    parts = [(rows.labeled, labeled), (rows.abstained, abstained or "abstained")]
-    parts += [(rows.failed, "failed"), (rows.skipped, "skipped")]
-    counts = [count for count, _ in parts]
-    if min(counts) < 0 or sum(counts) != rows.given:
-        raise ValueError(f"{rows} does not add up")
-    always = {labeled, abstained, "failed"}
-    return f"{rows.given:,} in = " + " + ".join(
-        f"{count:,} {word}" for count, word in parts if count or word in always
-    )
-
-
-def close(sum_of_rows: str, *, run_id: str | None, following: str | None, repeated: bool = False) -> None:
-    """Print the last line: what became of the rows, the run, and the next command worth typing."""
-    run = f"run {short(run_id)}" if run_id else ""
-    done = f"done already{f' by {run}' if run else ''}" if repeated else run
-    parts = [sum_of_rows, done, f"next: {following}" if following else ""]
-    note("; ".join(part for part in parts if part))
-
-
-def in_workspace(command: str, workspace: Path) -> str:
-    """Return a command that is worth typing, for the workspace that is in use."""
-    usual = Path(os.environ.get(WORKSPACE_VARIABLE) or DEFAULT_WORKSPACE)
-    if workspace == usual or command.split()[1] in NOWHERE:
-        return command
-    return f"{command} --workspace {shlex.quote(str(workspace))}"

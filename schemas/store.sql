@@ -50,7 +50,7 @@ CREATE TABLE dataset (
     kind VARCHAR NOT NULL,
     uris VARCHAR[] NOT NULL,
     digest VARCHAR NOT NULL,
-    "columns" JSON NOT NULL,
+    files JSON NOT NULL,
     classes VARCHAR[] NOT NULL,
     height INTEGER,
     width INTEGER,
@@ -300,22 +300,24 @@ FROM given_label
 GROUP BY sample_no), latest_decision AS (SELECT sample_no, max(decision_no) AS decision_no
 FROM decision
 WHERE (decision != 'unsure')
+GROUP BY sample_no), place AS (SELECT sample_no, min(struct_pack(dataset_no := dataset_no, file := file, "row" := "row")) AS "first"
+FROM source_row
 GROUP BY sample_no), bound AS (SELECT label_set_id, max(certificate_id) AS certificate_id
 FROM certificate
 WHERE ("valid" AND ("class" IS NULL))
 GROUP BY label_set_id)
-SELECT labels.sample_id, labels."label", labels."source", labels.confidence, labels.runner_up, labels.runner_up_probability, labels."role", CASE
-WHEN ((labels."source" = 'given')) THEN (dataset."name")
-ELSE NULL END AS dataset, CASE
+SELECT labels.sample_id, labels."label", labels."source", labels.confidence, labels.runner_up, labels.runner_up_probability, labels."role", dataset."name" AS dataset, dataset.digest AS dataset_digest, lying_in.uris[(place."first".file + 1)] AS file, place."first"."row" AS "row", CASE
 WHEN ((labels."source" = 'decision')) THEN (decision.decision)
 ELSE NULL END AS decision, CASE
 WHEN ((labels."source" = 'decision')) THEN (decision.actor)
-ELSE NULL END AS actor, labels.label_set_id, label_set.round, label_set.policy_id, "policy".score, COALESCE(own.threshold, shared.threshold) AS threshold, "policy".target_precision, certificate.certificate_id, certificate.promised_precision, certificate.confidence AS certificate_confidence, label_set.model_id, model."role" AS model_role, model."method", label_set.run_id
+ELSE NULL END AS actor, labels.label_set_id, label_set.round, label_set.policy_id, "policy".score, COALESCE(own.threshold, shared.threshold) AS threshold, "policy".target_precision, certificate.certificate_id, certificate.promised_precision, certificate.confidence AS certificate_confidence, label_set.model_id, model."role" AS model_role, model."method", model.network, model.sha256 AS weights_sha256, model.run_id AS training_run_id, label_set.run_id
 FROM labels_under((SELECT max(alias.label_set_id)
 FROM alias
 WHERE (alias."name" = 'current'))) AS labels
 LEFT JOIN latest_given ON ((latest_given.sample_no = labels.sample_no))
-LEFT JOIN dataset ON ((dataset.dataset_no = latest_given.dataset_no))
+LEFT JOIN place ON ((place.sample_no = labels.sample_no))
+LEFT JOIN dataset AS lying_in ON ((lying_in.dataset_no = place."first".dataset_no))
+LEFT JOIN dataset ON ((dataset.dataset_no = COALESCE(latest_given.dataset_no, place."first".dataset_no)))
 LEFT JOIN latest_decision ON ((latest_decision.sample_no = labels.sample_no))
 LEFT JOIN decision ON ((decision.decision_no = latest_decision.decision_no))
 LEFT JOIN label_set ON ((label_set.label_set_id = labels.label_set_id))

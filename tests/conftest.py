@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from jaxtyping import install_import_hook
 
 SHAPES_CHECKED_IN = ["labelsvc.losses", "labelsvc.views", "labelsvc.methods", "labelsvc.training.rows"]
 
 install_import_hook(SHAPES_CHECKED_IN, "shape_checker.checked")  # before any test imports what it checks
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny networks are slower on two threads than on one
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

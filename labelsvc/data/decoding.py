@@ -1,8 +1,8 @@
 """Batches of rows to batches of pixels, in order, with a row that fails failing alone.
 
-Small pictures are decoded in the calling thread: opening one is Python that holds the interpreter's lock, and
-two threads on two idle cores were 1.1 times as fast as one (MNIST's PNGs of 220 bytes). Photos spend
-their time in the decoder, which lets go of the lock, and get a pool of threads.
+Decoding runs beside the consumer. Small pictures get one thread: opening one is Python that holds the
+interpreter's lock, and two threads on two idle cores were 1.1 times as fast as one (MNIST's PNGs of 220 bytes).
+Photos spend their time in the decoder, which lets go of the lock, and get a thread per core.
 """
 
 from __future__ import annotations

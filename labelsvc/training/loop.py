@@ -90,16 +90,17 @@ def begin(network: PictureClassifier, lesson: Lesson, plan: Plan) -> State:
 
 def run(state: State, lesson: Lesson, plan: Plan) -> Iterator[Interval]:
     """Step until the plan's end, pausing after each step in ``plan.pauses`` and after the last."""
-    draw = _Draw(lesson, plan)
+    sampler = Sampler(lesson, plan)
     measured = _Measured()
     while state.step < plan.steps:
-        losses = _step(state, draw(state.step, state.generator), plan)
+        losses = take_step(state, sampler.draw(state.step, state.generator), plan)
         measured.add(losses)
         if state.step in plan.pauses or state.step == plan.steps:
             yield Interval(state.step, measured.take())
 
 
-def _step(state: State, batch: Batch, plan: Plan) -> Losses:
+def take_step(state: State, batch: Batch, plan: Plan) -> Losses:
+    """Take one step on a batch: loss, descent, average."""
     progress = state.step / plan.steps
     with autocast(plan.device, find_dtype(plan.device)):
         losses, state.memory = plan.method.loss(state.networks, state.memory, batch, progress)
@@ -109,7 +110,7 @@ def _step(state: State, batch: Batch, plan: Plan) -> Losses:
     return losses
 
 
-class _Draw:
+class Sampler:
     """Batches by step number: shuffled labeled rows, shuffled pool rows, and their views."""
 
     def __init__(self, lesson: Lesson, plan: Plan) -> None:
@@ -120,7 +121,8 @@ class _Draw:
         self._labeled_order = Shuffle(len(lesson.labeled), plan.seed)
         self._pool_order = Shuffle(len(self._pool), plan.seed + 1) if self._pool else None
 
-    def __call__(self, step: int, generator: torch.Generator) -> Batch:
+    def draw(self, step: int, generator: torch.Generator) -> Batch:
+        """Return the batch of a step: the rows by the step's number, their views by the generator."""
         size = self._recipe.labeled_batch
         index = self._labeled_order.take(step * size, size)
         labeled = self._labeled_view(self._lesson.labeled.take(index), generator)

@@ -324,6 +324,8 @@ JOIN sample ON sample.sample_no = said.sample_no AND sample.role <> 'test'
 LEFT JOIN class ON class.class = said.class
 LEFT JOIN class AS second ON second.class = said.runner_up;
 
+-- One row per sample that is not test: its label, and what that label rests on. ``dataset`` is the one that gave
+-- the label or, where none did, the one in which the sample lies; ``file`` and ``row`` say where.
 CREATE VIEW provenance AS
 WITH latest_given AS (
     SELECT sample_no, max(dataset_no) AS dataset_no
@@ -333,6 +335,10 @@ WITH latest_given AS (
     SELECT sample_no, max(decision_no) AS decision_no
     FROM decision
     WHERE decision <> 'unsure'
+    GROUP BY sample_no
+), place AS (
+    SELECT sample_no, min({'dataset_no': dataset_no, 'file': file, 'row': row}) AS first
+    FROM source_row
     GROUP BY sample_no
 ), bound AS (
     SELECT label_set_id, max(certificate_id) AS certificate_id
@@ -348,7 +354,10 @@ SELECT
     labels.runner_up,
     labels.runner_up_probability,
     labels.role,
-    CASE WHEN labels.source = 'given' THEN dataset.name END AS dataset,
+    dataset.name AS dataset,
+    dataset.digest AS dataset_digest,
+    lying_in.uris[place.first.file + 1] AS file,
+    place.first.row AS row,
     CASE WHEN labels.source = 'decision' THEN decision.decision END AS decision,
     CASE WHEN labels.source = 'decision' THEN decision.actor END AS actor,
     labels.label_set_id,
@@ -363,10 +372,15 @@ SELECT
     label_set.model_id,
     model.role AS model_role,
     model.method,
+    model.network,
+    model.sha256 AS weights_sha256,
+    model.run_id AS training_run_id,
     label_set.run_id
 FROM labels_under((SELECT max(alias.label_set_id) FROM alias WHERE alias.name = 'current')) AS labels
 LEFT JOIN latest_given ON latest_given.sample_no = labels.sample_no
-LEFT JOIN dataset ON dataset.dataset_no = latest_given.dataset_no
+LEFT JOIN place ON place.sample_no = labels.sample_no
+LEFT JOIN dataset AS lying_in ON lying_in.dataset_no = place.first.dataset_no
+LEFT JOIN dataset ON dataset.dataset_no = coalesce(latest_given.dataset_no, place.first.dataset_no)
 LEFT JOIN latest_decision ON latest_decision.sample_no = labels.sample_no
 LEFT JOIN decision ON decision.decision_no = latest_decision.decision_no
 LEFT JOIN label_set ON label_set.label_set_id = labels.label_set_id

@@ -1,0 +1,97 @@
+"""How a command ends, on stderr: what came of it, and one line with its rows, its run and the next command.
+
+The rows always add up: a count that does not is refused, never printed.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from .settings import DEFAULT_WORKSPACE, WORKSPACE_VARIABLE
+from .terminal import note, short
+
+if TYPE_CHECKING:
+    from labelsvc.flows._export import ExportOutcome
+    from labelsvc.records import LabelSet, Model, RowCount
+
+NOWHERE = ("predict",)  # verbs without a workspace
+
+
+class Outcome(Protocol):
+    """What all outcomes say; some have a ``run_id``, a ``next_command`` and whether they are ``repeated``, too."""
+
+    @property
+    def rows(self) -> RowCount:
+        """Count what became of the rows."""
+
+
+def close(
+    outcome: Outcome, workspace: Path | None, *, labeled: str = "labeled", abstained: str | None = "abstained"
+) -> None:
+    """Print the last line: what became of the rows, the run, and the next command worth typing.
+
+    Args:
+        outcome: what a flow returned.
+        workspace: where it worked; None where that does not matter.
+        labeled: what this verb calls the rows that it took.
+        abstained: what it calls those that it left; None where it leaves none.
+    """
+    run_id = getattr(outcome, "run_id", None)
+    run = f"run {short(run_id)}" if run_id else ""
+    if getattr(outcome, "repeated", False):
+        run = f"done already by {run}" if run else "done already"
+    following = getattr(outcome, "next_command", "")
+    if following and workspace is not None:
+        following = in_workspace(following, workspace)
+    parts = [accounting(outcome.rows, labeled, abstained), run, f"next: {following}" if following else ""]
+    note("; ".join(part for part in parts if part))
+
+
+def accounting(rows: RowCount, labeled: str = "labeled", abstained: str | None = "abstained") -> str:
+    """Return the sum that accounts for every row; ``labeled`` and ``abstained`` as in ``close``.
+
+    Raises:
+        ValueError: the counts do not add up, or one is negative, which is a mistake of ours.
+    """
+    parts = [(rows.labeled, labeled), (rows.abstained, abstained or "abstained")]
+    parts += [(rows.failed, "failed"), (rows.skipped, "skipped")]
+    counts = [count for count, _ in parts]
+    if min(counts) < 0 or sum(counts) != rows.given:
+        raise ValueError(f"{rows} does not add up")
+    always = {labeled, abstained, "failed"}
+    said = [f"{count:,} {word}" for count, word in parts if count or word in always]
+    return f"{rows.given:,} in = {' + '.join(said)}"
+
+
+def in_workspace(command: str, workspace: Path) -> str:
+    """Return a command that is worth typing, for the workspace that is in use."""
+    usual = Path(os.environ.get(WORKSPACE_VARIABLE) or DEFAULT_WORKSPACE)
+    if workspace == usual or command.split()[1] in NOWHERE:
+        return command
+    return f"{command} --workspace {shlex.quote(str(workspace))}"
+
+
+def trained(model: Model, steps: int | None = None) -> str:
+    """Say what was trained."""
+    heat = f"temperature {model.temperature:.3f}" if model.calibrated else "uncalibrated"
+    taken = f", {steps:,} steps" if steps is not None else ""
+    return f"{model.role} {short(model.model_id)}: {model.method}, {model.network}{taken}, {heat}"
+
+
+def labeled(label_set: LabelSet, rows: RowCount, model: Model) -> str:
+    """Say what was labeled."""
+    coverage = f"{rows.labeled / rows.given:.1%} of the pool" if rows.given else "the pool is empty"
+    by = f"by {model.role} {short(model.model_id)} ({model.method})"
+    return f"label set {short(label_set.label_set_id)}: {label_set.rows:,} labels, {coverage}, {by}"
+
+
+def exported(outcome: ExportOutcome) -> str:
+    """Say what was exported."""
+    model, parity = outcome.model, outcome.parity
+    return (
+        f"{outcome.path}: {outcome.bytes / 1e6:.2f} MB, {model.role} {short(model.model_id)}; "
+        f"its probabilities differ by at most {parity.largest_difference:.1e} on {parity.rows:,} rows"
+    )

@@ -1,0 +1,109 @@
+"""The options that verbs share, and how their texts become what the flows are told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from labelsvc.config import parse_duration, parse_pairs
+from labelsvc.errors import UsageError
+
+from . import settings
+
+_option = partial(typer.Option, show_envvar=False)
+
+WORKSPACE = settings.DEFAULT_WORKSPACE
+Workspace = Annotated[
+    Path,
+    typer.Option(
+        "--workspace",
+        envvar=settings.WORKSPACE_VARIABLE,
+        is_eager=True,
+        callback=settings.read,
+        metavar="PATH",
+        help="The task's folder.",
+    ),
+]
+AsJson = Annotated[bool, _option("--json", help="Print one JSON object on stdout.")]
+ShowConfig = Annotated[bool, _option(settings.SHOW_CONFIG, help="Say each setting and its source; do nothing.")]
+
+Files = Annotated[
+    list[str], typer.Argument(metavar="FILE...", help="Parquet files; rows without a label join the pool.")
+]
+Test = Annotated[list[str] | None, _option("--test", metavar="FILE", help="Rows that only evaluate reads; repeatable.")]
+IdColumn = Annotated[str | None, _option("--id-column", metavar="NAME", help="The column of ids.")]
+LabelColumn = Annotated[str | None, _option("--label-column", metavar="NAME", help="The column of labels.")]
+ImageColumn = Annotated[str | None, _option("--image-column", metavar="NAME", help="The column of pictures.")]
+Validation = Annotated[
+    float | None,
+    _option("--validation", metavar="N", help="Labeled rows kept for choices: a share below 1, else a count."),
+]
+Calibration = Annotated[
+    float | None,
+    _option("--calibration", metavar="N", help="Labeled rows kept for promises: a share below 1, else a count."),
+]
+
+Method = Annotated[str, _option("--method", metavar="NAME", help="How to learn; see `labelsvc methods`.")]
+Steps = Annotated[int | None, _option("--steps", metavar="N", help="How many steps to train.")]
+Budget = Annotated[str | None, _option("--budget", metavar="TIME", help="How long to train: 90s, 2m, 1.5h.")]
+Network = Annotated[str, _option("--network", metavar="NAME", help="The network.")]
+Views = Annotated[str, _option("--views", metavar="NAME", help="How pictures are varied.")]
+Device = Annotated[str, _option("--device", metavar="NAME", help="auto, cpu or cuda.")]
+Seed = Annotated[int, _option("--seed", metavar="N", help="Where randomness starts.")]
+Balanced = Annotated[bool, _option("--balanced/--no-balanced", help="All classes are equally frequent.")]
+Set = Annotated[list[str] | None, _option("--set", metavar="NAME=VALUE", help="A setting of the method; repeatable.")]
+KeepMoments = Annotated[
+    int, _option("--keep-moments", metavar="N", help="Keep the weights of N moments for evaluate --moments.")
+]
+
+Threshold = Annotated[float, _option("--threshold", metavar="P", help="Accept labels of this confidence.")]
+ClassThreshold = Annotated[
+    list[str] | None,
+    _option("--class-threshold", metavar="NAME=P", help="A class's own threshold; repeatable."),
+]
+Message = Annotated[str, _option("--message", metavar="TEXT", help="A word on the label set.")]
+FromModel = Annotated[
+    str | None, _option("--from", metavar="MODEL", help="A model's id, any unique ending of it, or latest.")
+]
+Onnx = Annotated[str | None, _option("--onnx", metavar="PATH", help="Export the student to this file.")]
+
+Truth = Annotated[
+    str | None, _option("--truth", metavar="FILE", help="Score the labels against Parquet of id and label.")
+]
+Moments = Annotated[bool, _option("--moments", help="Score the weights that --keep-moments kept, too.")]
+Layout = Annotated[str, _option("--format", metavar="NAME", help="table, csv, json or parquet.")]
+Output = Annotated[Path | None, _option("--output", metavar="FILE", help="Write to a file, not to stdout.")]
+Limit = Annotated[int, _option("--limit", metavar="N", min=1, help="How many to show.")]
+Force = Annotated[bool, _option("--force", help="Move the name if it is taken.")]
+To = Annotated[str | None, _option("--to", metavar="LABEL_SET", help="Which one; without it, the one before.")]
+OfLabelSet = Annotated[
+    str | None, _option("--label-set", metavar="LABEL_SET", help="Which one; without it, the current one.")
+]
+Folder = Annotated[Path, _option("--folder", metavar="PATH", help="Where everything is written.")]
+
+
+def seconds(budget: str | None) -> float | None:
+    """Return a budget in seconds."""
+    return None if budget is None else parse_duration(budget)
+
+
+def pairs(texts: Sequence[str] | None) -> dict[str, str]:
+    """Return the pairs of ``--set``."""
+    return parse_pairs(list(texts or ()), "--set")
+
+
+def thresholds(texts: Sequence[str] | None) -> dict[str, float]:
+    """Return the thresholds of ``--class-threshold`` by class.
+
+    Raises:
+        UsageError: one is no number.
+    """
+    found = parse_pairs(list(texts or ()), "--class-threshold")
+    try:
+        return {name: float(value) for name, value in found.items()}
+    except ValueError as error:
+        raise UsageError(f"--class-threshold: {error}; write --class-threshold NAME=0.9") from error

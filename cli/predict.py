@@ -1,0 +1,45 @@
+"""labelsvc predict: new rows through an ONNX student."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from labelsvc.config import PredictConfig
+from labelsvc.errors import TooManyFailedError
+
+from . import answer, closing, options, terminal
+
+
+def predict(  # noqa: PLR0913 - an option each
+    student: Annotated[Path, typer.Argument(metavar="STUDENT", help="An ONNX file that `labelsvc export` wrote.")],
+    source: Annotated[Path, typer.Argument(metavar="IN", help="The Parquet file to label.")],
+    target: Annotated[Path, typer.Argument(metavar="OUT", help="The Parquet file to write.")],
+    *,
+    threshold: options.Threshold = PredictConfig.threshold,
+    device: options.Device = PredictConfig.device,
+    image_column: options.ImageColumn = None,
+    id_column: options.IdColumn = None,
+    as_json: options.AsJson = False,
+    show_config: options.ShowConfig = False,  # noqa: ARG001 - settings.Verb answers it
+) -> None:
+    """Label a Parquet file with an exported student.
+
+    Writes the same rows in the same order, with label, confidence and error.
+    """
+    from labelsvc import flows
+
+    config = PredictConfig(threshold, device, image_column, id_column)
+    with terminal.listening() as listener:
+        outcome = flows.predict(student, source, target, config, listener=listener)
+    if as_json:
+        answer.say("predict", outcome)
+    terminal.note(f"wrote {outcome.path}")
+    closing.close(outcome, None)
+    if outcome.rows.failed:
+        raise TooManyFailedError(
+            f"{outcome.rows.failed:,} of {outcome.rows.given:,} rows failed; {outcome.path} is whole, "
+            "and its column `error` says why of each"
+        )

@@ -1,0 +1,56 @@
+"""Where a benchmark's result goes: printed, and kept as JSON with the commit and the machine that it was measured on."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def paired(ours: Callable[[], object], limit: Callable[[], object], *, rounds: int) -> tuple[list[float], list[float]]:
+    """Time both in turn, ``rounds`` times after a warm-up, so that a machine's moods meet both; return seconds."""
+    ours(), limit()
+    seconds: tuple[list[float], list[float]] = ([], [])
+    for _ in range(rounds):
+        for place, work in enumerate((ours, limit)):
+            started = time.perf_counter()
+            work()
+            seconds[place].append(time.perf_counter() - started)
+    return seconds
+
+
+def keep(name: str, *, ours: Sequence[float], limit: Sequence[float], rows: int, what: str, aim: float) -> float:
+    """Print and keep the ratio of the limit's time to ours, pair by pair (1 would be as fast as the limit)."""
+    ratios = [bound / mine for mine, bound in zip(ours, limit, strict=True)]
+    ratio = statistics.median(ratios)
+    found = {
+        "benchmark": name,
+        "what": what,
+        "ratio": round(ratio, 3),
+        "ratio_min_max": [round(min(ratios), 3), round(max(ratios), 3)],
+        "aim": aim,
+        "rows_per_second": round(rows / statistics.median(ours)),
+        "limit_rows_per_second": round(rows / statistics.median(limit)),
+        "commit": _commit(),
+        "machine": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, {platform.system()}",
+        "python": platform.python_version(),
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{name}.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    print(f"{name}: {ratio:.2f} of {what} (aim {aim}); {found['rows_per_second']:,} rows/s")  # noqa: T201
+    return ratio
+
+
+def _commit() -> str:
+    asked = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    changed = subprocess.run(["git", "status", "--porcelain"], capture_output=True, text=True, check=False)
+    return asked.stdout.strip() + ("+" if changed.stdout.strip() else "")

@@ -1,0 +1,216 @@
+"""What every method in the table keeps to. A new method is one line in the table, one in ``OUT_OF_BOUNDS``."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+import pytest
+import torch
+from torch import Tensor
+from training.bars import CPU, lesson, network, plan, small, trained
+
+from labelsvc.errors import UsageError
+from labelsvc.methods import METHODS, make
+from labelsvc.methods.contract import Batch, Losses, Memory, Method, Networks, Problem
+from labelsvc.optim.average import Average
+from labelsvc.optim.precision import autocast
+from labelsvc.optim.recipe import Recipe
+from labelsvc.training.rows import as_floats
+from labelsvc.views import VIEWS
+
+EVERY = pytest.mark.parametrize("name", METHODS)
+
+# Of every field of every method, values that are refused: both sides of its bounds, and what is no value at all.
+OUT_OF_BOUNDS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "supervised": {"smoothing": ("-0.01", "1", "nan"), "labeled_view": ("sideways", "")},
+    "softmatch": {
+        "lambda_max": ("-0.01", "10.1", "nan"),
+        "sigmas": ("0", "10.1", "nan"),
+        "momentum_stat": ("-0.01", "1.01", "nan"),
+        "weight": ("-0.01", "101", "inf"),
+    },
+}
+BAD_SETTINGS = [
+    pytest.param(name, field, text, id=f"{name}-{field}={text}")
+    for name, fields in OUT_OF_BOUNDS.items()
+    for field, texts in fields.items()
+    for text in texts
+]
+
+
+def batch(method: Method, *, labeled: int = 6, pool: int = 9) -> Batch:
+    """Return a batch as the loop would give it to ``method``."""
+    task, generator = lesson(), torch.Generator().manual_seed(0)
+    assert task.pool is not None
+    views = VIEWS["glyphs"]
+    given = views.weak(task.labeled.take(torch.arange(labeled)), generator)
+    if not method.needs_pool:
+        return Batch(given, task.classes[:labeled])
+    pictures = task.pool.take(torch.arange(pool))
+    return Batch(given, task.classes[:labeled], views.weak(pictures, generator), views.strong(pictures, generator))
+
+
+def networks_of(seed: int = 0) -> Networks:
+    """Return a fresh network and its average."""
+    model = network(seed=seed).train()
+    return Networks(model, Average(model, 0.9).network)
+
+
+def start(method: Method) -> Memory:
+    """Return the memory before the first step."""
+    return method.init(Problem(torch.tensor([0.5, 0.3, 0.2])))
+
+
+def gradients(networks: Networks, losses: Losses) -> list[Tensor]:
+    """Return the gradient of the total in every weight."""
+    return list(torch.autograd.grad(losses.total, list(networks.model.parameters())))
+
+
+@EVERY
+def test_a_loss_is_a_number_with_gradients(name: str) -> None:
+    """The total is a finite scalar with finite gradients in every weight; figures are detached scalars."""
+    method, networks = make(name), networks_of()
+    losses, _ = method.loss(networks, start(method), batch(method), 0.5)
+    assert losses.total.shape == ()
+    assert losses.total.isfinite()
+    assert all(gradient.isfinite().all() for gradient in gradients(networks, losses))
+    assert losses.figures
+    for figure in losses.figures.values():
+        assert figure.shape == ()
+        assert figure.isfinite()
+        assert not figure.requires_grad
+
+
+@EVERY
+def test_the_average_is_not_trained(name: str) -> None:
+    """A loss changes no weight by itself, and asks nothing of the average's."""
+    method, networks = make(name), networks_of()
+    losses, _ = method.loss(networks, start(method), batch(method), 0.0)
+    losses.total.backward()
+    assert all(weight.grad is None for weight in networks.average.parameters())
+    fresh = dict(network().named_parameters())
+    assert all(torch.equal(weight, fresh[key]) for key, weight in networks.model.named_parameters())
+
+
+@EVERY
+def test_memory_is_a_frozen_record_of_plain_tensors(name: str) -> None:
+    """Memory is None or a frozen record; its tensors carry no gradient and keep their shapes and types."""
+    method = make(name)
+    before = start(method)
+    _, after = method.loss(networks_of(), before, batch(method), 0.0)
+    if before is None:
+        assert after is None
+        return
+    for memory in (before, after):
+        assert dataclasses.is_dataclass(memory)
+        assert type(memory).__dataclass_params__.frozen  # type: ignore[attr-defined]
+    for field in dataclasses.fields(before):
+        first, second = getattr(before, field.name), getattr(after, field.name)
+        assert not first.requires_grad
+        assert not second.requires_grad
+        assert (first.shape, first.dtype, first.device) == (second.shape, second.dtype, second.device)
+
+
+@EVERY
+def test_a_loss_is_a_pure_function(name: str) -> None:
+    """The same network, memory and batch give the same loss, gradients and memory; no generator is touched."""
+    method, before = make(name), torch.get_rng_state()
+    found = []
+    for _ in range(2):
+        networks = networks_of(seed=1)
+        losses, memory = method.loss(networks, start(method), batch(method), 0.25)
+        found.append((losses.total, *gradients(networks, losses), *vars(memory or method).values()))
+    assert all(
+        torch.equal(first, second) if isinstance(first, Tensor) else first == second
+        for first, second in zip(*found, strict=True)
+    )
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@EVERY
+def test_mixed_precision_stays_finite(name: str) -> None:
+    """Under bfloat16 losses stay finite float32, and so do gradients and memory, over several steps."""
+    method, networks = make(name), networks_of()
+    memory = start(method)
+    for step in range(3):
+        with autocast(CPU, torch.bfloat16):
+            losses, memory = method.loss(networks, memory, batch(method), step / 3)
+        assert losses.total.dtype == torch.float32
+        assert all(gradient.isfinite().all() for gradient in gradients(networks, losses))
+    for tensor in vars(memory or Losses(losses.total, {})).values():
+        assert not isinstance(tensor, Tensor) or tensor.isfinite().all()
+
+
+@EVERY
+def test_the_loss_falls(name: str) -> None:
+    """On a problem that can be learnt, thirty steps at least halve the loss."""
+    _, losses = trained(lesson(), plan(small(name), 30), 5)
+    assert losses[-1] < losses[0] / 2
+
+
+@EVERY
+def test_a_method_is_a_frozen_record(name: str) -> None:
+    """A method's hyper-parameters cannot be changed in place, and are validated when it is made."""
+    method = make(name)
+    assert method.labeled_view in ("weak", "strong")
+    assert isinstance(method.recipe, Recipe)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        method.recipe = Recipe()  # type: ignore[misc]
+
+
+@EVERY
+def test_every_field_has_bounds(name: str) -> None:
+    """Each of a method's own fields is tried out of its bounds here."""
+    fields = {field.name for field in dataclasses.fields(METHODS[name])} - {"recipe"}
+    assert fields == set(OUT_OF_BOUNDS[name])
+
+
+@pytest.mark.parametrize(("name", "field", "text"), BAD_SETTINGS)
+def test_values_out_of_bounds_are_refused(name: str, field: str, text: str) -> None:
+    """A value outside its bounds is a wrong call, and the message names the field."""
+    with pytest.raises(UsageError, match=field):
+        make(name, {field: text})
+
+
+@EVERY
+def test_settings_are_read_as_their_defaults_types(name: str) -> None:
+    """Texts become floats, whole numbers, truths and names; what is not set keeps its default."""
+    settings = {"learning_rate": "0.5", "labeled_batch": "7", "nesterov": "False", "schedule": "annealed"}
+    recipe = make(name, settings).recipe
+    assert recipe == dataclasses.replace(
+        make(name).recipe, learning_rate=0.5, labeled_batch=7, nesterov=False, schedule="annealed"
+    )
+    assert {key: type(value) for key, value in vars(recipe).items()} == {
+        key: type(value) for key, value in vars(Recipe()).items()
+    }
+
+
+@EVERY
+@pytest.mark.parametrize(
+    ("setting", "text", "reason"),
+    [
+        ("labeled_batch", "7.5", "whole number"),
+        ("learning_rate", "fast", "a number"),
+        ("nesterov", "1", "true or false"),
+    ],
+)
+def test_texts_of_another_type_are_refused(name: str, setting: str, text: str, reason: str) -> None:
+    """A text that does not read as its setting's type is a wrong call that quotes it."""
+    with pytest.raises(UsageError, match=f"{setting}={text}.*{reason}"):
+        make(name, {setting: text})
+
+
+@EVERY
+def test_unknown_settings_name_the_known(name: str) -> None:
+    """A setting that a method does not have is refused, and the message lists those it has."""
+    with pytest.raises(UsageError, match="lerning_rate") as refused:
+        make(name, {"lerning_rate": "1"})
+    assert all(field in str(refused.value) for field in OUT_OF_BOUNDS[name])
+    assert "learning_rate" in str(refused.value)
+
+
+def test_unknown_methods_name_the_known() -> None:
+    """A method that is not in the table is refused, and the message lists the table."""
+    with pytest.raises(UsageError, match=", ".join(METHODS)):
+        make("wishful-thinking")
