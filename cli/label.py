@@ -6,6 +6,8 @@ from labelsvc.config import LabelConfig
 
 from . import answer, closing, options, terminal
 
+BY_SOURCE = "SELECT source, count(*) AS rows FROM labels GROUP BY source ORDER BY rows DESC, source"
+
 
 def label(  # noqa: PLR0913 - an option each
     *,
@@ -30,4 +32,7 @@ def label(  # noqa: PLR0913 - an option each
     if as_json:
         answer.say("label", outcome)
     terminal.note(closing.labeled(outcome.label_set, outcome.rows, outcome.model))
+    with flows.query(workspace, BY_SOURCE) as reader:
+        sources = reader.read_all().to_pylist()
+    terminal.note("labels now: " + ", ".join(f"{one['rows']:,} {one['source']}" for one in sources))
     closing.close(outcome, workspace)

@@ -17,7 +17,9 @@ LabelSet = Annotated[
 
 def app() -> typer.Typer:
     """Build the group of verbs."""
-    group = typer.Typer(rich_markup_mode=None, help="List, tag, compare, roll back and export label sets.")
+    group = typer.Typer(
+        cls=settings.Verbs, rich_markup_mode=None, help="List, tag, compare, roll back and export label sets."
+    )
     group.command("list", cls=settings.Verb)(list_)
     group.command("tag", cls=settings.Verb)(tag)
     group.command("diff", cls=settings.Verb)(diff)

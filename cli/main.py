@@ -82,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def program() -> Any:  # noqa: ANN401 - typer's Command is private
     """Build the command with all its verbs."""
-    app = typer.Typer(name="labelsvc", add_completion=False, rich_markup_mode=None)
+    app = typer.Typer(name="labelsvc", cls=settings.Verbs, add_completion=False, rich_markup_mode=None)
     app.callback()(_labelsvc)
     for verb in VERBS:
         app.command(cls=settings.Verb)(verb)

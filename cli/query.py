@@ -79,7 +79,8 @@ def _write_csv(reader: pa.RecordBatchReader, file: TextIO) -> None:
 
 
 def _cell(value: object) -> object:
-    return answer.dumps(value) if isinstance(value, list | dict) else answer.plain(value)
+    """Return what CSV holds for a value: as in JSON, but for texts, which stand as they are."""
+    return answer.dumps(value) if isinstance(value, bool | list | dict) else answer.plain(value)
 
 
 def _write_json(reader: pa.RecordBatchReader, file: TextIO) -> None:

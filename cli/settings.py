@@ -28,6 +28,17 @@ _EXCLUSIVE = ("steps", "budget")  # the one from the stronger source wins
 _STRENGTH = ("DEFAULT", "DEFAULT_MAP", "ENVIRONMENT", "COMMANDLINE")
 
 
+class Verbs(TyperGroup):
+    """A group of commands whose --help does not wait for pydantic, which typer loads to read a None."""
+
+    def get_help_option(self, ctx: Any) -> Any:  # noqa: ANN401 - typer's own types are private
+        """Return --help, which is off unless it is given."""
+        option = super().get_help_option(ctx)
+        if option is not None:
+            option.default = False
+        return option
+
+
 class Verb(TyperCommand):
     """A command that reads its options from the environment too, and that answers to ``--show-config``."""
 

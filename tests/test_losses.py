@@ -55,7 +55,9 @@ def test_rows_of_weight_zero_count_in_the_mean(answers: tuple[Tensor, Tensor]) -
     logits, classes = answers
     weights = torch.linspace(0.1, 1, 7, dtype=torch.float64)
     doubled = weighted_cross_entropy(
-        torch.cat([logits, logits.flip(0)]), torch.cat([classes, classes]), torch.cat([weights, torch.zeros_like(weights)])
+        torch.cat([logits, logits.flip(0)]),
+        torch.cat([classes, classes]),
+        torch.cat([weights, torch.zeros_like(weights)]),
     )
     torch.testing.assert_close(doubled, weighted_cross_entropy(logits, classes, weights) / 2)
 

@@ -58,7 +58,7 @@ def distill(
     label_set = label_sets.current(store)
     if label_set is None:
         raise InputError("no label set is current; write one with `labelsvc label`")
-    config = _as_long_as_teacher(store, config or TrainConfig(), label_set)
+    config = _as_long_as_teacher(store, replace(config or TrainConfig(), method="supervised"), label_set)
     config_hash = digest(config, label_set.label_set_id, samples.state_digest(store))
     done = runs.find_done(store, "distill", config_hash)
     if done is not None:
@@ -70,7 +70,7 @@ def distill(
     assignment = Assignment(
         "student", "supervised", method, lessons, np.empty(0, np.int64), config, parent_id=label_set.model_id
     )
-    settings = {**asdict(config), "method": "supervised", "label_set": label_set.label_set_id}
+    settings = {**asdict(config), "label_set": label_set.label_set_id}
     device = describe(find_device(config.device))
     run = NewRun("distill", settings, config_hash, config.seed, versions(), device, parent_run)
     with recorded(place, run) as session:

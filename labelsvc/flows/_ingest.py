@@ -197,7 +197,7 @@ def _take(
 
 def _dataset(source: _Source, shape: PictureShape, run_id: str) -> NewDataset:
     return NewDataset(
-        name=source.files[0].stem,
+        name=" + ".join(file.stem for file in source.files),
         files=source.recorded,
         digest=source.digest,
         role=source.role,

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from labelsvc import __version__
 from labelsvc.flows._session import open_store
 from labelsvc.records import LabelSet, RowCount
 from labelsvc.store import label_sets, samples
@@ -80,7 +80,7 @@ def export_labels(workspace: str | Path, path: str | Path, *, label_set: str | N
     """
     store = open_store(find(Path(workspace)))
     chosen = label_sets.get(store, label_set) if label_set else label_sets.current(store)
-    schema = _with_features(samples.class_names(store))
+    schema = _described(samples.class_names(store), chosen)
     count = 0
     with (
         written_beside(Path(path)) as partial,
@@ -92,15 +92,16 @@ def export_labels(workspace: str | Path, path: str | Path, *, label_set: str | N
     return LabelsExported(str(path), chosen, RowCount(given=count, labeled=count))
 
 
-def _with_features(classes: tuple[str, ...]) -> pa.Schema:
-    """Return the export's schema with Hugging Face's description of it: the label is one of ``classes``.
+def _described(classes: tuple[str, ...], label_set: LabelSet | None) -> pa.Schema:
+    """Return the export's schema with what Hugging Face's ``datasets`` and a later reader want to know of it.
 
-    The column itself holds class names, for every other tool; ``datasets`` turns them into codes by this.
+    A label is a class name, which every tool understands; ``datasets`` takes a ``ClassLabel`` only from codes, so the
+    names and their order are in metadata of our own.
     """
-    features: dict[str, dict[str, Any]] = {
+    features = {
         field.name: {"dtype": "float64" if field.type == pa.float64() else "string", "_type": "Value"}
         for field in EXPORT_SCHEMA
     }
-    features["label"] = {"names": list(classes), "_type": "ClassLabel"}
-    metadata = {"huggingface": json.dumps({"info": {"features": features}})}
+    ours = {"class_names": classes, "label_set": label_set.label_set_id if label_set else None, "version": __version__}
+    metadata = {"huggingface": json.dumps({"info": {"features": features}}), "labelsvc": json.dumps(ours)}
     return pa.schema(EXPORT_SCHEMA, metadata=metadata)

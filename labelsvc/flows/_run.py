@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from labelsvc.config import IngestConfig, LabelConfig, TrainConfig, digest
@@ -69,8 +69,11 @@ def run(
         parent = session.run_id
         ingest(place.root, files, test=test, config=config.ingest, listener=listener, parent_run=parent)
         taught = train(place.root, config.train, listener=listener, parent_run=parent)
-        labels = label(place.root, _by_teacher(config.label, taught.model), listener=listener, parent_run=parent)
-        student = distill(place.root, config.train, listener=listener, parent_run=parent)
+        # by the run's own teacher, not by a student that an earlier run left behind
+        rule = replace(config.label, model=config.label.model or taught.model.model_id)
+        labels = label(place.root, rule, listener=listener, parent_run=parent)
+        # --set speaks to the teacher's method
+        student = distill(place.root, replace(config.train, settings={}), listener=listener, parent_run=parent)
         exported = None
         if onnx:
             exported = export(place.root, onnx, model=student.model.model_id, listener=listener, parent_run=parent)
@@ -79,14 +82,3 @@ def run(
         session.outcome = {"teacher": taught.model.model_id, "student": student.model.model_id}
     following = exported.next_command if exported else student.next_command
     return RunOutcome(parent, taught.model, student.model, labels, exported, labels.rows, following)
-
-
-def _by_teacher(config: LabelConfig, teacher: Model) -> LabelConfig:
-    """Label with the run's own teacher, not with a student that an earlier run left behind."""
-    return LabelConfig(
-        threshold=config.threshold,
-        class_thresholds=config.class_thresholds,
-        model=config.model or teacher.model_id,
-        device=config.device,
-        message=config.message,
-    )

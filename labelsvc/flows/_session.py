@@ -17,7 +17,7 @@ from labelsvc.store.database import Store
 from labelsvc.workspace import Workspace
 
 PARTS = ("torch", "torchvision", "duckdb", "pyarrow", "onnxruntime-gpu", "onnxruntime", "numpy")
-CLOSING_PATIENCE = 600.0  # seconds to wait for the store's lock when a run has a result to record
+PATIENCE = 600.0  # seconds that a run waits for the store's lock before what it found is lost
 
 
 @dataclass
@@ -45,17 +45,16 @@ def open_store(workspace: Workspace) -> Store:
 @contextmanager
 def recorded(workspace: Workspace, run: runs.NewRun) -> Iterator[Session]:
     """Record ``run`` from its start to its end, whichever way it ends."""
-    store = open_store(workspace)
-    session = Session(workspace, store, runs.start(store, run))
-    closing = Store(workspace.store_path, patience=CLOSING_PATIENCE)
+    run_id = runs.start(open_store(workspace), run)
+    session = Session(workspace, Store(workspace.store_path, patience=PATIENCE), run_id)
     try:
         yield session
     except BaseException as error:
         status: runs.Status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
-        runs.finish(closing, session.run_id, status, session.rows, error=_in_a_line(error))
+        runs.finish(session.store, session.run_id, status, session.rows, error=_in_a_line(error))
         raise
     runs.finish(
-        closing,
+        session.store,
         session.run_id,
         "done",
         session.rows,

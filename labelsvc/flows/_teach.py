@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
 
 from labelsvc import networks, views
@@ -39,6 +42,7 @@ from labelsvc.workspace import written_beside
 
 REPORTS = 100  # how often a training says how far it is
 EXAMS = 20  # how often it is measured on validation rows
+CURVES = pa.schema([("step", pa.int64()), ("name", pa.string()), ("value", pa.float64()), ("round", pa.int32())])
 STATISTICS_ROWS = 4096  # from which the inputs' mean and deviation are taken
 
 
@@ -64,6 +68,7 @@ def teach(session: Session, assignment: Assignment, listener: Listener) -> Model
     listener.note(f"{plan.steps:,} steps of {assignment.method_name} with {room.network} on {room.device}")
     state = begin(room.make_network(), lesson, plan)
     points = _follow(room, state, lesson, plan)
+    _write_curves(room, points)
     model = _keep(room, state)
     runs.add_metrics(session.store, session.run_id, points)
     session.stop_reason = f"all {plan.steps:,} steps done"
@@ -194,6 +199,12 @@ def _follow(room: _Room, state: State, lesson: Lesson, plan: Plan) -> list[Metri
         points += [MetricPoint(interval.step, name, value) for name, value in figures.items()]
         room.listener.progress(_progress(room, interval, plan, seconds=time.monotonic() - started))
     return points
+
+
+def _write_curves(room: _Room, points: Sequence[MetricPoint]) -> None:
+    """Keep the curves beside the weights, before the store is asked to take them."""
+    with written_beside(room.session.folder / "metrics.parquet") as partial:
+        pq.write_table(pa.Table.from_pylist([asdict(point) for point in points], schema=CURVES), partial)
 
 
 def _exam_accuracy(room: _Room, state: State) -> float:

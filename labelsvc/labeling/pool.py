@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from torch import nn
@@ -89,7 +90,7 @@ def read_predictions(path: Path, classes: Sequence[str]) -> PseudoLabels:
     """Return what a predictions file says of each sample, without the full distributions."""
     columns = ["sample_no", "label", "confidence", "runner_up", "runner_up_probability"]
     table = pq.read_table(path, columns=columns)
-    codes = {name: pa.compute.index_in(table[name], pa.array(classes)) for name in ("label", "runner_up")}
+    codes = {name: pc.index_in(table[name], pa.array(classes)) for name in ("label", "runner_up")}
     return PseudoLabels(
         table["sample_no"].to_numpy(),
         codes["label"].to_numpy().astype(np.int32),

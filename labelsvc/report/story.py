@@ -33,18 +33,16 @@ def tell(history: SampleHistory) -> list[str]:
 
 
 def _where(history: SampleHistory) -> str:
-    places = [f"row {source.row:,} of {source.uri} (dataset {source.dataset})" for source in history.sources]
-    return f"Sample {history.sample_id} is {' and '.join(places) or 'of no known file'}; rows count from 0."
+    places = [f"row {source.row:,} (from 0) of {source.uri}" for source in history.sources]
+    return f"Sample {history.sample_id} is {', and '.join(places) or 'in no file'}."
 
 
 def _given(history: SampleHistory) -> Iterator[tuple[datetime, str]]:
     before: str | None = None
     for given in history.given:
-        change = f", instead of {before}" if before is not None and before != given.label else ""
-        yield (
-            given.created_at,
-            f"{_on(given.created_at)} dataset {given.dataset} gave it the label {given.label}{change}.",
-        )
+        change = f", instead of {before}" if before not in (None, given.label) else ""
+        said = f"dataset {given.dataset} gave it the label {given.label}{change}."
+        yield given.created_at, f"{_on(given.created_at)} {said}"
         before = given.label
 
 
@@ -60,10 +58,9 @@ def _accepted(verdict: Verdict, history: SampleHistory) -> str:
         runner_up = f" (runner-up {verdict.runner_up} at {_share(verdict.runner_up_probability)})"
     confidence = f" with confidence {_share(verdict.confidence)}" if verdict.confidence is not None else ""
     counts = " It is the current label." if verdict.current and history.source == "pseudo" else ""
-    return (
-        f"{_model(verdict)} said {verdict.label}{confidence}{runner_up}, not below the threshold {verdict.threshold:g}; "
-        f"label set {_short(verdict.label_set_id)} took it as {verdict.label}.{counts}"
-    )
+    bar = f"not below the threshold {verdict.threshold:g}"
+    said = f"{_model(verdict)} said {verdict.label}{confidence}{runner_up}, {bar}"
+    return f"{said}; label set {_short(verdict.label_set_id)} took it as {verdict.label}.{counts}"
 
 
 def _abstained(verdict: Verdict) -> str:

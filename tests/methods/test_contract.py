@@ -16,7 +16,6 @@ from labelsvc.methods.contract import Batch, Losses, Memory, Method, Networks, P
 from labelsvc.optim.average import Average
 from labelsvc.optim.precision import autocast
 from labelsvc.optim.recipe import Recipe
-from labelsvc.training.rows import as_floats
 from labelsvc.views import VIEWS
 
 EVERY = pytest.mark.parametrize("name", METHODS)

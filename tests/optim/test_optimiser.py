@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 import torch
 from torch import nn
@@ -88,10 +86,10 @@ def test_gradients_do_not_pile_up() -> None:
         ("schedule", "triangular"),
     ],
 )
-def test_bounds(name: str, value: Any) -> None:
+def test_bounds(name: str, value: object) -> None:
     """A value out of its bounds is a wrong call that names itself."""
     with pytest.raises(UsageError, match=f"{name}="):
-        Recipe(**{name: value})
+        Recipe(**{name: value})  # type: ignore[arg-type]
 
 
 def test_bounds_are_inclusive_where_they_make_sense() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
 
@@ -28,7 +29,7 @@ def test_factors_are_shares_of_the_highest_rate(name: str) -> None:
     """A schedule stays between 0 and 1, reaches 1, and jumps nowhere."""
     factors = [SCHEDULES[name](step / 1000) for step in range(1001)]
     assert 0 <= min(factors) <= max(factors) == pytest.approx(1.0, abs=1e-12)
-    assert max(abs(after - before) for before, after in zip(factors, factors[1:], strict=False)) < 0.01
+    assert max(abs(after - before) for before, after in pairwise(factors)) < 0.01
 
 
 def test_one_cycle_peaks_where_its_warm_up_ends() -> None:

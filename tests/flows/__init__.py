@@ -1,0 +1,1 @@
+"""Tests of the flows: one module for each verb, real digits, tiny trainings."""

@@ -1,0 +1,63 @@
+"""Confidence that means what it says."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from labelsvc.labeling.calibrate import BOUNDS, fit_temperature, negative_log_likelihood, probabilities
+from labelsvc.records import ClassCodes
+
+
+def drawn(temperature: float, *, rows: int = 20_000, seed: int = 0) -> tuple[NDArray[np.float64], ClassCodes]:
+    """Return logits, and classes drawn as softmax(logits / temperature) says."""
+    rng = np.random.default_rng(seed)
+    logits = 3 * rng.standard_normal((rows, 5))
+    cumulated = probabilities(logits, temperature).cumsum(axis=1)
+    return logits, (rng.random((rows, 1)) > cumulated).sum(axis=1).clip(max=4).astype(np.int32)
+
+
+def test_rows_sum_to_one_in_float64() -> None:
+    """Probabilities are float64 and sum to one, also of logits whose powers overflow."""
+    logits = np.array([[1000.0, 0.0, -1000.0], [1.0, 2.0, 3.0], [-800.0, -800.0, -801.0]])
+    for temperature in (0.1, 1.0, 7.0):
+        found = probabilities(logits, temperature)
+        assert found.dtype == np.float64
+        np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-14)
+
+
+@pytest.mark.parametrize("temperature", [0.4, 1.0, 2.5])
+def test_a_known_temperature_is_found(temperature: float) -> None:
+    """Where classes were drawn under a temperature, the fit gives it back."""
+    assert fit_temperature(*drawn(temperature)) == pytest.approx(temperature, rel=0.05)
+
+
+def test_the_fit_is_the_likeliest() -> None:
+    """No other temperature makes the classes likelier."""
+    logits, classes = drawn(1.7, rows=500)
+    fitted = fit_temperature(logits, classes)
+    best = negative_log_likelihood(logits, classes, fitted)
+    assert all(best <= negative_log_likelihood(logits, classes, t) for t in np.exp(np.linspace(*BOUNDS, 61)))
+
+
+def test_never_wrong_stays_within_bounds() -> None:
+    """Rows that are all right ask for no confidence without end, rows that are all wrong for no none."""
+    logits = np.eye(3) * 2.0
+    right, wrong = np.array([0, 1, 2], np.int32), np.array([1, 2, 0], np.int32)
+    assert np.exp(BOUNDS[0]) <= fit_temperature(logits, right) < 0.2
+    assert 5 < fit_temperature(logits, wrong) <= np.exp(BOUNDS[1])
+
+
+def test_calibration_changes_no_answer() -> None:
+    """Whatever the temperature, the likeliest class stays the likeliest."""
+    logits, _ = drawn(1.0, rows=200)
+    for temperature in np.exp([*BOUNDS, 0.7]):
+        assert np.array_equal(probabilities(logits, temperature).argmax(axis=1), logits.argmax(axis=1))
+
+
+def test_the_likelihood_is_a_mean_over_rows() -> None:
+    """−log p(class) is averaged over rows."""
+    logits = np.log([[0.5, 0.5], [0.9, 0.1]])
+    found = negative_log_likelihood(logits, np.array([0, 1], np.int32), 1.0)
+    assert found == pytest.approx(-(np.log(0.5) + np.log(0.1)) / 2)

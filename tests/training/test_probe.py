@@ -1,0 +1,61 @@
+"""A budget of seconds becomes a number of steps. The clock here is one that the steps themselves move."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from labelsvc.errors import UsageError
+from labelsvc.networks import PictureClassifier
+from labelsvc.training import probe
+from labelsvc.training.probe import steps_for
+
+from .bars import lesson, network, plan, small
+
+
+class Clock:
+    """A clock that every forward pass of its networks moves, the first ones by more."""
+
+    def __init__(self, each: float, *, first: float) -> None:
+        self.now, self.steps = 100.0, 0
+        self._each, self._first = each, first
+
+    def network(self) -> PictureClassifier:
+        """Return a network that takes this clock's time."""
+        timed = network()
+        timed.register_forward_hook(self._tick)
+        return timed
+
+    def _tick(self, *_: object) -> None:
+        self.steps += 1
+        self.now += self._each if self.steps > probe.WARM_UP else self._first
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Give a clock of 0.1 seconds a step, ten times as much while warming up."""
+    clock = Clock(0.1, first=1.0)
+    monkeypatch.setattr(probe, "time", SimpleNamespace(perf_counter=lambda: clock.now))
+    return clock
+
+
+@pytest.mark.parametrize("budget", [7.0, 30.0, 1000.0])
+def test_steps_fill_the_budget(clock: Clock, budget: float) -> None:
+    """The steps, with the time that timing took, fill the budget and do not pass it."""
+    steps = steps_for(budget, clock.network, lesson(), plan(small("supervised"), 1))
+    used = clock.now - 100 + 0.1 * steps
+    assert steps >= 1
+    assert budget - 0.2 < used <= budget + 1e-6
+
+
+def test_timing_takes_a_small_share(clock: Clock) -> None:
+    """Beyond the warm-up, timing takes a few hundredths of the budget, and at most ten seconds."""
+    steps_for(1000.0, clock.network, lesson(), plan(small("supervised"), 1))
+    assert clock.now - 100 <= 5.0 + 10.0 + 0.2
+
+
+def test_a_budget_without_room_is_refused(clock: Clock) -> None:
+    """Where not even one step is left, the call is wrong, and the message says what a step takes."""
+    with pytest.raises(UsageError, match=r"2 seconds has no room for a single step of 0\.1 s"):
+        steps_for(2.0, clock.network, lesson(), plan(small("supervised"), 1))
