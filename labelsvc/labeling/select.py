@@ -17,9 +17,13 @@ def check_thresholds(threshold: float, class_thresholds: Mapping[str, float], cl
     Raises:
         UsageError: which one, and what it may be.
     """
-    for name, value in {"--threshold": threshold, **class_thresholds}.items():
+    flags = {
+        "--threshold ": threshold,
+        **{f"--class-threshold {name}=": value for name, value in class_thresholds.items()},
+    }
+    for flag, value in flags.items():
         if not 0 <= value <= 1:  # false for NaN too
-            raise UsageError(f"the threshold {value} of {name} is no probability; it must lie between 0 and 1")
+            raise UsageError(f"{flag}{value} is no probability; it must lie between 0 and 1")
     unknown = sorted(set(class_thresholds) - set(classes))
     if unknown:
         raise UsageError(f"--class-threshold names the class {unknown[0]!r}; there are {', '.join(classes)}")

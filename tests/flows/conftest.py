@@ -7,20 +7,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import torch
 
 from labelsvc import flows
 
-from .digits import HELD_OUT, NINETY, QUICK, Digits, load
+from .digits import HELD_OUT, NINETY, QUICK, Digits, load, one_thread
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _one_thread() -> Iterator[None]:
-    """Train on one thread: networks this small gain nothing from more, and lose much on a busy machine."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+    """Train on one thread, so that weights are the same whatever the machine."""
+    with one_thread():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -69,14 +69,6 @@ def test_people_have_the_last_word(labeled: Path) -> None:
     assert flows.distill(labeled, SHORT).rows.given == len(before) - 1
 
 
-def test_a_rejected_calibration_input_is_not_learnt(labeled: Path) -> None:
-    """A person's reject holds for calibration inputs as well: the teacher's label of it is not learnt."""
-    number = min(pairs(ask(labeled, HIDDEN_AND_ACCEPTED)))
-    ((sample_id,),) = ask(labeled, f"SELECT sample_id FROM sample WHERE sample_no = {number}")
-    decide(labeled, sample_id, "reject")
-    assert number not in lessons(labeled)
-
-
 def test_a_student_takes_as_many_steps_as_its_teacher(taught: Path) -> None:
     """Where neither steps nor a budget are given, the student gets what the labels' teacher got."""
     flows.train(taught, replace(SHORT, steps=4))

@@ -43,7 +43,9 @@ def test_accuracy_is_an_independent_count(taught: Path) -> None:
     assert found.accuracy == found.right / 200
     assert sum(one.rows for one in found.classes) == sum(one.named for one in found.classes) == 200
     truth = "SELECT name, count(*) FROM given_label JOIN sample USING (sample_no) JOIN class USING (class)"
-    assert {one.name: one.rows for one in found.classes} == dict(ask(taught, f"{truth} WHERE role = 'test' GROUP BY ALL"))
+    assert {one.name: one.rows for one in found.classes} == dict(
+        ask(taught, f"{truth} WHERE role = 'test' GROUP BY ALL")
+    )
 
 
 def test_labels_are_scored_by_an_independent_join(labeled: Path, digits: Digits) -> None:
@@ -115,18 +117,18 @@ def test_the_model_in_use_is_chosen_aloud(ingested: Path) -> None:
     assert second.model_id in used(ingested, heard)
 
 
-def test_what_cannot_be_scored_is_told(digits: Digits, tmp_path: Path, taught: Path) -> None:
-    """No test rows, no label set, no truth columns, no such model: each is an error with a way out."""
+def test_what_cannot_be_scored_is_told(labeled: Path, digits: Digits, tmp_path: Path) -> None:
+    """No test rows, no label set, no truth column, no such model: each is an error with a way out."""
     flows.ingest(tmp_path / "w", [digits.labeled])
     flows.train(tmp_path / "w", SHORT)
     with pytest.raises(InputError, match="--test FILE"):
         flows.evaluate(tmp_path / "w")
     with pytest.raises(UsageError, match="labelsvc label"):
-        flows.evaluate(taught, truth=digits.truth)
-    with pytest.raises(UsageError, match="no model ends in"):
-        flows.evaluate(taught, model="nobody")
+        flows.evaluate(tmp_path / "w", truth=digits.truth)
     with pytest.raises(InputError, match="has no column 'label'"):
-        flows.evaluate(taught, truth=digits.unlabeled)
+        flows.evaluate(labeled, truth=digits.unlabeled)
+    with pytest.raises(UsageError, match="no model ends in"):
+        flows.evaluate(labeled, model="nobody")
 
 
 def test_weights_that_changed_are_refused(taught: Path) -> None:

@@ -108,7 +108,7 @@ def test_predict_refuses_what_it_cannot_use(exported_once: Path, digits: Digits,
 def test_export_says_which_model(exported_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The current set's student is taken unless another is named, and the notes tell which."""
     workspace = shutil.copytree(beside(exported_once), tmp_path / "workspace")
-    monkeypatch.setattr(export_room, "_save", lambda graph, model, path: shutil.copyfile(exported_once, path))
+    monkeypatch.setattr(export_room, "_save", lambda _graph, _model, path: shutil.copyfile(exported_once, path))
     heard, student = Heard(), newest(workspace)
     outcome = flows.export(workspace, tmp_path / "again.onnx", listener=heard)
     assert outcome.model == student
@@ -119,13 +119,13 @@ def test_export_says_which_model(exported_once: Path, tmp_path: Path, monkeypatc
 def test_a_file_that_answers_otherwise_is_not_written(
     exported_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where the file's answers are not the network's, an older file of that name stays as it was, and nothing beside."""
+    """Where the file's answers are not the network's, an older file of that name stays as it was, alone."""
     workspace = shutil.copytree(beside(exported_once), tmp_path / "workspace")
     teacher = newest(workspace).parent_id
     target = tmp_path / "out" / "student.onnx"
     target.parent.mkdir()
     target.write_bytes(b"the older one")
-    monkeypatch.setattr(export_room, "_save", lambda graph, model, path: shutil.copyfile(exported_once, path))
+    monkeypatch.setattr(export_room, "_save", lambda _graph, _model, path: shutil.copyfile(exported_once, path))
     with pytest.raises(LabelsvcError, match="was not written"):
         flows.export(workspace, target, model=teacher)
     assert target.read_bytes() == b"the older one"

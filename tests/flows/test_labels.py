@@ -14,7 +14,7 @@ from labelsvc.errors import UsageError
 from labelsvc.records import LabelSet
 from labelsvc.store import label_sets
 
-from .digits import NINETY, Digits, ask, decide, newest, store_of
+from .digits import NINETY, ask, decide, newest, store_of
 
 
 @pytest.fixture
@@ -140,9 +140,8 @@ def test_given_labels_can_be_exported_before_any_other(ingested: Path, tmp_path:
     assert set(pq.read_table(tmp_path / "out.parquet")["source"].to_pylist()) == {"given"}
 
 
-def test_exported_labels_can_be_ingested_as_truth(labeled: Path, digits: Digits, tmp_path: Path) -> None:
-    """What was exported is a file of (id, label), against which the same labels are all right."""
+def test_exported_labels_are_a_file_of_truth(labeled: Path, tmp_path: Path) -> None:
+    """What was exported is a file of (id, label), and against it the same labels are all right."""
     flows.export_labels(labeled, tmp_path / "out.parquet")
     found = flows.evaluate(labeled, truth=tmp_path / "out.parquet").score
     assert found.rows == found.labeled == found.right > 0
-    assert digits.truth.exists()

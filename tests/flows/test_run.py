@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import shutil
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from labelsvc import flows
-from labelsvc.config import LabelConfig
+from labelsvc.config import IngestConfig, LabelConfig
 from labelsvc.flows import RunConfig
 from labelsvc.flows._run import RunOutcome
 from labelsvc.records import Progress
@@ -27,47 +28,68 @@ def whole(workspace: Path, digits: Digits, config: RunConfig = CONFIG, **more: A
     return flows.run(workspace, [digits.labeled, digits.unlabeled], test=[digits.test], config=config, **more)
 
 
-def made(workspace: Path) -> list[tuple[Any, ...]]:
-    """Count the finished runs by command."""
-    return ask(workspace, "SELECT command, count(*) FROM run WHERE status = 'done' GROUP BY ALL ORDER BY ALL")
+@dataclass(frozen=True)
+class Ran:
+    """A workspace after a whole run, and what the run said."""
+
+    workspace: Path
+    said: RunOutcome
 
 
-def test_a_run_has_a_child_for_every_step(digits: Digits, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def ran_once(digits: Digits, tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    """Run it all once, with an export beside the workspace."""
+    folder = tmp_path_factory.mktemp("ran")
+    return Ran(folder / "workspace", whole(folder / "workspace", digits, onnx=folder / "student.onnx"))
+
+
+@pytest.fixture
+def ran(ran_once: Ran, tmp_path: Path) -> Ran:
+    """Give a workspace of one's own after a whole run."""
+    return Ran(shutil.copytree(ran_once.workspace, tmp_path / "workspace"), ran_once.said)
+
+
+def test_a_run_has_a_child_for_every_step(ran: Ran) -> None:
     """Ingest, train, label, distill and export are children of one run, in this order, and all of them are done."""
-    outcome = whole(tmp_path / "w", digits, onnx=tmp_path / "student.onnx")
-    runs = ask(tmp_path / "w", "SELECT command, parent_id, status FROM run ORDER BY started_at")
+    runs = ask(ran.workspace, "SELECT command, parent_id, status FROM run ORDER BY started_at")
     steps = ["ingest", "train", "label", "distill", "export"]
-    assert runs == [("run", None, "done"), *((step, outcome.run_id, "done") for step in steps)]
-    assert outcome.exported is not None
-    assert outcome.exported.model == outcome.student
-    assert (tmp_path / "student.onnx").exists()
-    assert outcome.student.parent_id == outcome.teacher.model_id == outcome.labels.model.model_id
-    assert outcome.rows == outcome.labels.rows
-    assert outcome.rows.given == 300
+    assert runs == [("run", None, "done"), *((step, ran.said.run_id, "done") for step in steps)]
 
 
-def test_a_run_again_repeats_nothing(digits: Digits, tmp_path: Path) -> None:
+def test_a_run_says_what_it_made(ran: Ran) -> None:
+    """The student was taught by the run's own teacher, its file is there, and the rows are those of its labels."""
+    said = ran.said
+    assert said.student.parent_id == said.teacher.model_id == said.labels.model.model_id
+    assert said.exported is not None
+    assert said.exported.model == said.student
+    assert Path(said.exported.path).stat().st_size == said.exported.bytes
+    assert said.rows == said.labels.rows
+    assert said.rows.given == 300
+
+
+def test_a_run_again_repeats_nothing(ran: Ran, digits: Digits) -> None:
     """The second call finds every step done: the same models, the same set, no second training."""
-    first, heard = whole(tmp_path / "w", digits), Heard()
-    again = whole(tmp_path / "w", digits, listener=heard)
-    assert (again.teacher, again.student) == (first.teacher, first.student)
-    assert again.labels.label_set == first.labels.label_set
-    assert made(tmp_path / "w") == [("distill", 1), ("ingest", 1), ("label", 1), ("run", 2), ("train", 1)]
+    heard = Heard()
+    again = whole(ran.workspace, digits, listener=heard)
+    assert (again.teacher, again.student) == (ran.said.teacher, ran.said.student)
+    assert again.labels.label_set == ran.said.labels.label_set
+    counted = ask(ran.workspace, "SELECT command, count(*) FROM run GROUP BY ALL ORDER BY ALL")
+    assert counted == [("distill", 1), ("export", 1), ("ingest", 1), ("label", 1), ("run", 2), ("train", 1)]
     assert not heard.stages
 
 
-def test_another_threshold_only_labels_and_distils(digits: Digits, tmp_path: Path) -> None:
+def test_another_threshold_only_labels_and_distils(ran: Ran, digits: Digits) -> None:
     """A changed threshold keeps the teacher, writes another set and distils its student; going back repeats nothing."""
-    first, heard = whole(tmp_path / "w", digits), Heard()
+    heard = Heard()
     stricter = replace(CONFIG, label=replace(CONFIG.label, threshold=0.2))
-    second = whole(tmp_path / "w", digits, stricter, listener=heard)
-    assert second.teacher == first.teacher
-    assert second.labels.label_set != first.labels.label_set
-    assert second.student != first.student
+    second = whole(ran.workspace, digits, stricter, listener=heard)
+    assert second.teacher == ran.said.teacher
+    assert second.labels.label_set != ran.said.labels.label_set
+    assert second.student != ran.said.student
     assert heard.stages == {"train student"}
-    back = whole(tmp_path / "w", digits)
-    assert back.student == first.student
-    assert label_sets.current(store_of(tmp_path / "w")) == first.labels.label_set
+    back = whole(ran.workspace, digits)
+    assert back.student == ran.said.student
+    assert label_sets.current(store_of(ran.workspace)) == ran.said.labels.label_set
 
 
 def test_an_interrupted_run_goes_on_where_it_was(digits: Digits, tmp_path: Path) -> None:
@@ -94,6 +116,6 @@ def test_settings_of_the_method_are_the_teachers(digits: Digits, tmp_path: Path)
 
 def test_everything_labeled_runs_too(digits: Digits, tmp_path: Path) -> None:
     """Without a pool there is nothing to label, and the run still ends in a student of the given labels."""
-    outcome = flows.run(tmp_path / "w", [digits.labeled], test=[digits.test], config=replace(CONFIG, ingest=HELD_OUT))
+    outcome = flows.run(tmp_path / "w", [digits.labeled], config=replace(CONFIG, ingest=IngestConfig()))
     assert outcome.rows.given == 0
     assert outcome.student.role == "student"

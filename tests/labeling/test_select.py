@@ -56,9 +56,9 @@ def test_accepted_rows_are_kept_whole() -> None:
 @pytest.mark.parametrize("value", [float("nan"), -0.01, 1.01, float("inf")])
 def test_what_is_no_probability_is_refused(value: float) -> None:
     """A threshold is a probability; the message says which one is not."""
-    with pytest.raises(UsageError, match="--threshold is no probability"):
+    with pytest.raises(UsageError, match=r"--threshold .*is no probability"):
         check_thresholds(value, {}, NAMES)
-    with pytest.raises(UsageError, match="of dog is no probability"):
+    with pytest.raises(UsageError, match=r"dog.*is no probability"):
         check_thresholds(0.9, {"dog": value}, NAMES)
 
 
