@@ -51,13 +51,19 @@ class TrainConfig:
             raise UsageError("--steps and --budget exclude each other; give one")
         if self.steps is not None and self.steps < 0:
             raise UsageError(f"--steps {self.steps} must not be negative")
+        if self.budget is not None and not self.budget > 0:  # NaN is not
+            raise UsageError(f"--budget {self.budget} must be a positive number of seconds")
+        if self.seed < 0:
+            raise UsageError(f"--seed {self.seed} must not be negative")
         if self.keep_moments < 0:
             raise UsageError(f"--keep-moments {self.keep_moments} must not be negative")
 
     @property
     def seconds(self) -> float | None:
         """The budget in seconds, None where steps were given."""
-        return None if self.steps is not None else (self.budget or DEFAULT_BUDGET)
+        if self.steps is not None:
+            return None
+        return DEFAULT_BUDGET if self.budget is None else self.budget
 
 
 @dataclass(frozen=True)

@@ -156,7 +156,6 @@ def test_heavy_packages_are_loaded_by_those_who_need_them(modules: str, absent: 
     assert done.stdout.strip() == ""
 
 
-@pytest.mark.xfail(strict=True, reason="scipy is imported by labeling/calibrate.py and not declared")
 def test_what_is_imported_is_declared() -> None:
     """Each package that the library imports is one of its own dependencies, not of a dependency's."""
     names = {name.partition(".")[0] for module in FILES for name in imports(module)}

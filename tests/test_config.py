@@ -39,7 +39,6 @@ def test_negative_counts_are_refused(settings: dict[str, int]) -> None:
         TrainConfig(**settings)  # type: ignore[arg-type]
 
 
-@pytest.mark.xfail(strict=True, reason="TrainConfig does not check its budget")
 @pytest.mark.parametrize("budget", [0.0, -1.0, float("nan")])
 def test_a_budget_is_positive(budget: float) -> None:
     """A budget that is no time at all is refused, not replaced by the default."""
@@ -47,7 +46,6 @@ def test_a_budget_is_positive(budget: float) -> None:
         TrainConfig(budget=budget)
 
 
-@pytest.mark.xfail(strict=True, reason="TrainConfig does not check its seed")
 def test_a_seed_is_not_negative() -> None:
     """Generators take no negative seeds, so neither do we."""
     with pytest.raises(UsageError, match="seed"):

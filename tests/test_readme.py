@@ -40,7 +40,7 @@ def commands(text: str) -> list[str]:
 
 def verbs() -> dict[str, list[str]]:
     """Return the options of every command by its name, ``labels tag`` for one within another."""
-    found = {}
+    found: dict[str, list[str]] = {}
     for name, command in program().commands.items():
         within = getattr(command, "commands", None)
         parts = {f"{name} {part}": one for part, one in within.items()} if within else {name: command}
@@ -50,7 +50,7 @@ def verbs() -> dict[str, list[str]]:
 
 def rows_of_verbs() -> dict[str, str]:
     """Return the table of commands: what is said of each verb, ``labels list, tag`` standing for two."""
-    found = {}
+    found: dict[str, str] = {}
     for names, said in re.findall(r"^\| `([^`]+)` \| (.*) \|$", section(COMMANDS), re.MULTILINE):
         name, *parts = [word for word in re.split(r"[ ,]+", names) if not word.isupper() and "." not in word]
         found |= {f"{name} {part}": said for part in parts} if parts else {name: said}

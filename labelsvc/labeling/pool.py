@@ -21,8 +21,6 @@ from labelsvc.training.predict import logit_blocks
 from labelsvc.training.rows import Rows
 from labelsvc.workspace import written_beside
 
-ROW_GROUP = 8192  # rows predicted and written at a time
-
 
 def schema(classes: Sequence[str]) -> pa.Schema:
     """Return the columns of a predictions file; ``label`` and ``runner_up`` are class names."""

@@ -5,7 +5,7 @@ two-view skeleton of FixMatch (Sohn et al. 2020). With weak view ω, strong view
 
     p̃ = Normalize(p · π / p̄)                        alignment: p̄ runs after E[p], π is the class marginal
     μ, σ² ← running mean and variance of max p̃        momentum m                                       (eq. 5, 6)
-    λ = λ_max · exp(−(max p̃ − μ)² / (2σ² / n²))      where max p̃ < μ, else λ_max                        (eq. 7)
+    λ = λ_max · exp(−n² (max p̃ − μ)² / 2σ²)          where max p̃ < μ, else λ_max                        (eq. 7)
     L = H(y, f(ω(x))) + w · mean over all pool rows of λ · H(argmax p̃, f(Ω(u)))
 
 Deviations, each measured on MNIST in the decision log: alignment goes to the marginal of the labeled rows, to the
@@ -88,14 +88,14 @@ class SoftMatch:
         figures = {
             "labeled loss": labeled.detach(),
             "pool loss": pool.detach(),
-            "used": weights.mean() / self.lambda_max,
+            "used": weights.mean() / max(self.lambda_max, 1e-12),
         }
         return Losses(labeled + self.weight * pool, figures), memory
 
     def weigh(self, confidence: Float[Tensor, " pool"], memory: Running) -> Float[Tensor, " pool"]:
         """Return λ: λ_max from the running mean upwards, a truncated Gaussian below it (eq. 7)."""
         below = (confidence - memory.mean).clamp(max=0)
-        return self.lambda_max * torch.exp(-(below**2) * self.sigmas**2 / (2 * memory.variance))
+        return self.lambda_max * torch.exp(-(below**2) * self.sigmas**2 / (2 * memory.variance.clamp(min=1e-12)))
 
     def _follow_marginal(self, memory: Running, probabilities: Tensor) -> Running:
         return replace(memory, marginal=self._follow(memory.marginal, probabilities.mean(dim=0)))
@@ -104,7 +104,7 @@ class SoftMatch:
         return replace(
             memory,
             mean=self._follow(memory.mean, confidence.mean()),
-            variance=self._follow(memory.variance, confidence.var()),
+            variance=self._follow(memory.variance, confidence.var() if len(confidence) > 1 else memory.variance),
         )
 
     def _follow(self, running: Tensor, now: Tensor) -> Tensor:

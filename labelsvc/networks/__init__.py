@@ -53,7 +53,7 @@ def build(name: str, preprocessing: Preprocessing, classes: int, *, seed: int) -
     """
     if name not in NETWORKS:
         raise UsageError(f"no network is called {name!r}; there are auto, {', '.join(NETWORKS)}")
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng():
         torch.manual_seed(seed)
         body = NETWORKS[name](preprocessing.shape, classes)
     return PictureClassifier(body, preprocessing).to(memory_format=torch.channels_last)

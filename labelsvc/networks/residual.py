@@ -7,7 +7,6 @@ width 2, pre-activation. He et al., "Deep Residual Learning for Image Recognitio
 from __future__ import annotations
 
 from torch import Tensor, nn
-from torchvision import models
 
 from labelsvc.records import PictureShape
 
@@ -61,6 +60,8 @@ def wideresnet_28_2(shape: PictureShape, classes: int) -> nn.Module:
 
 def resnet18(shape: PictureShape, classes: int) -> nn.Module:
     """Build torchvision's ResNet-18; pictures up to 64 pixels meet a 3×3 first layer and no early pooling."""
+    from torchvision import models
+
     network: nn.Module = models.resnet18(num_classes=classes)
     if max(shape.height, shape.width) <= SMALL:
         network.conv1 = nn.Conv2d(shape.channels, 64, 3, padding=1, bias=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from labelsvc.errors import UsageError
@@ -23,9 +24,9 @@ class Recipe:
 
     def __post_init__(self) -> None:
         checks = {
-            "learning_rate": self.learning_rate >= 0,
+            "learning_rate": 0 <= self.learning_rate < math.inf,
             "momentum": 0 <= self.momentum < 1,
-            "weight_decay": self.weight_decay >= 0,
+            "weight_decay": 0 <= self.weight_decay < math.inf,
             "ema_decay": 0 <= self.ema_decay < 1,
             "labeled_batch": self.labeled_batch >= 1,
             "pool_batch": self.pool_batch >= 1,

@@ -6,7 +6,7 @@ Loads neither torch nor the store.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +39,7 @@ def predict_file(
     The output has the id column (or ``row``, from 0, where there is none), ``label`` (NULL below ``threshold`` and
     for a picture that cannot be decoded), ``confidence`` and ``error``. ``target`` takes its name at the end.
     """
-    columns = find_columns(read_schema(source), wanted, where=str(source))
+    columns = replace(find_columns(read_schema(source), wanted, where=str(source)), label=None)
     batches = read_batches([source], [columns], rows=rows_per_batch(student.shape))
     total = RowCount()
     with (

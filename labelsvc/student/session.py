@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from labelsvc.errors import InputError, LabelsvcError
+from labelsvc.errors import InputError, LabelsvcError, UsageError
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 SILENT = 4  # onnxruntime's severity that keeps its own lines off stderr; what matters is raised
@@ -31,8 +31,11 @@ def open_session(path: Path, device: str) -> Any:  # noqa: ANN401 - onnxruntime 
 
     Raises:
         InputError: the file is missing, or onnxruntime cannot load it.
+        UsageError: no device has that name.
         LabelsvcError: CUDA was asked for and does not work.
     """
+    if device not in ("auto", *PROVIDERS):
+        raise UsageError(f"no device is called {device!r}; there are auto, {', '.join(PROVIDERS)}")
     if not path.exists():
         raise InputError(f"there is no file {path}; `labelsvc export {path.name}` makes one")
     runtime = onnxruntime()

@@ -41,7 +41,7 @@ def _random_maps(count: int, bounds: AffineRange, generator: torch.Generator) ->
     angle = draw[0] * math.radians(bounds.degrees)
     zoom = 1 + draw[1] * bounds.scale
     shear = draw[2] * bounds.shear
-    mirror = draw[3].sign() if bounds.flip else torch.ones_like(draw[3])
+    mirror = torch.where(draw[3] < 0, -1.0, 1.0) if bounds.flip else torch.ones_like(draw[3])
     shift = 2 * bounds.shift * draw[4:6]  # a side is two units long
     cosine, sine = angle.cos() * zoom, angle.sin() * zoom
     return torch.stack(

@@ -1,4 +1,4 @@
-"""Where a benchmark's result goes: printed, and kept as JSON with the commit and the machine that it was measured on."""
+"""Where a benchmark's result goes: printed, and kept as JSON with its commit and machine."""
 
 from __future__ import annotations
 

@@ -69,6 +69,7 @@ def test_people_have_the_last_word(labeled: Path) -> None:
     assert flows.distill(labeled, SHORT).rows.given == len(before) - 1
 
 
+@pytest.mark.seconds
 def test_a_student_takes_as_many_steps_as_its_teacher(taught: Path) -> None:
     """Where neither steps nor a budget are given, the student gets what the labels' teacher got."""
     flows.train(taught, replace(SHORT, steps=4))
@@ -95,6 +96,7 @@ def test_the_same_call_again_returns_the_same_student(distilled: Path) -> None:
     assert not heard.stages
 
 
+@pytest.mark.seconds
 def test_other_labels_make_another_student(distilled: Path) -> None:
     """After another label set, the same call distils anew."""
     flows.label(distilled, replace(flows.LabelConfig(threshold=0.99), model=newest(distilled).model_id))

@@ -12,7 +12,7 @@ from labelsvc import flows
 from labelsvc.errors import InputError, UsageError
 from labelsvc.flows._inputs import open_inputs
 from labelsvc.flows._models import open_network
-from labelsvc.records import Listener, Model
+from labelsvc.records import Model
 from labelsvc.store import held_out
 from labelsvc.training.rows import as_floats
 from labelsvc.workspace import Workspace
@@ -29,11 +29,6 @@ def answers_of(workspace: Path, model: Model) -> tuple[int, int]:
     with torch.inference_mode():
         answers = open_network(Workspace(workspace), model)(as_floats(torch.from_numpy(pixels))).argmax(dim=1).numpy()
     return int((answers == truth.classes).sum()), len(truth)
-
-
-def used(workspace: Path, listener: Listener) -> str:
-    """Return what was scored where no model was named."""
-    return flows.evaluate(workspace, listener=listener).subject
 
 
 def test_accuracy_is_an_independent_count(taught: Path) -> None:
@@ -87,6 +82,7 @@ def test_moments_become_a_curve(ingested: Path) -> None:
     assert curve == [(model.run_id, point.step, point.value) for point in outcome.moments]
 
 
+@pytest.mark.seconds
 def test_scoring_moments_twice_makes_one_curve(ingested: Path) -> None:
     """Asking again for the moments' scores does not draw the same points twice."""
     flows.train(ingested, replace(SHORT, steps=4, keep_moments=2))
@@ -101,22 +97,26 @@ def test_moments_that_were_not_kept_are_missed(taught: Path) -> None:
         flows.evaluate(taught, moments=True)
 
 
-def test_the_model_in_use_is_chosen_aloud(ingested: Path) -> None:
-    """No set: the newest model; a set: its student, else its teacher; a newer model is pointed out."""
+def test_without_labels_the_newest_model_is_scored(taught: Path) -> None:
+    """Before the first label set there is only the newest model, and the notes name it."""
     heard = Heard()
-    first = flows.train(ingested, SHORT).model
-    assert first.model_id in used(ingested, heard)
-    flows.label(ingested, NINETY)
-    second = flows.train(ingested, replace(SHORT, seed=1)).model
-    assert first.model_id in used(ingested, heard)
-    assert f"a newer teacher {second.model_id} exists; name it with --from" in heard.notes
-    student = flows.distill(ingested, SHORT).model
-    assert student.model_id in used(ingested, heard)
-    assert flows.evaluate(ingested, model=second.model_id[-8:]).subject.startswith(f"teacher {second.model_id}")
-    flows.label(ingested, replace(NINETY, model=second.model_id))
-    assert second.model_id in used(ingested, heard)
+    assert flows.evaluate(taught, listener=heard).subject.startswith(f"teacher {newest(taught).model_id}")
+    assert any(newest(taught).model_id in note for note in heard.notes)
 
 
+@pytest.mark.seconds
+def test_the_model_in_use_is_chosen_aloud(distilled: Path) -> None:
+    """The current set's student, else its teacher; a newer model is pointed out, and scored where it is named."""
+    heard, student = Heard(), newest(distilled)
+    newer = flows.train(distilled, SHORT).model
+    assert flows.evaluate(distilled, listener=heard).subject.startswith(f"student {student.model_id}")
+    assert f"a newer teacher {newer.model_id} exists; name it with --from" in heard.notes
+    assert flows.evaluate(distilled, model=newer.model_id[-8:]).subject.startswith(f"teacher {newer.model_id}")
+    flows.label(distilled, replace(NINETY, threshold=0.99, model=student.parent_id))
+    assert flows.evaluate(distilled).subject.startswith(f"teacher {student.parent_id}")
+
+
+@pytest.mark.seconds
 def test_what_cannot_be_scored_is_told(labeled: Path, digits: Digits, tmp_path: Path) -> None:
     """No test rows, no label set, no truth column, no such model: each is an error with a way out."""
     flows.ingest(tmp_path / "w", [digits.labeled])

@@ -15,6 +15,7 @@ from labelsvc.errors import InputError
 from .digits import SHORT, Digits
 
 
+@pytest.mark.seconds
 def test_a_deleted_cache_changes_nothing(ingested: Path, second: Callable[[], Path]) -> None:
     """Without its cache, a workspace decodes its files anew, and the weights are the same to the bit."""
     other = second()
@@ -24,6 +25,7 @@ def test_a_deleted_cache_changes_nothing(ingested: Path, second: Callable[[], Pa
     assert {path.name for path in (other / "cache").iterdir()} == {path.name for path in (ingested / "cache").iterdir()}
 
 
+@pytest.mark.seconds
 def test_a_changed_file_is_noticed(digits: Digits, tmp_path: Path) -> None:
     """The cache stands in for a file that changed; without it, training says which file must come back."""
     file = digits.write(tmp_path / "mine.parquet", range(20))

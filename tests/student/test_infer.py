@@ -57,7 +57,6 @@ def test_cuda_is_never_replaced_in_silence(exported: Exported) -> None:
     assert infer.load(exported.path).session.get_providers() == ["CPUExecutionProvider"]
 
 
-@pytest.mark.xfail(strict=True, reason="the unknown name is reported as a file that cannot be loaded")
 def test_unknown_devices_are_refused(exported: Exported) -> None:
     """A name that is no device is a wrong call."""
     with pytest.raises(UsageError, match="tpu"):

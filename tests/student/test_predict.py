@@ -131,7 +131,6 @@ def test_what_is_not_finished_has_no_name(student: Student, damaged: Path) -> No
     assert list(damaged.parent.iterdir()) == [damaged]
 
 
-@pytest.mark.xfail(strict=True, reason="a column that looks like labels is read and checked")
 def test_labels_of_the_source_are_not_looked_at(student: Student, tmp_path: Path) -> None:
     """Predicting needs no labels, so a column called target may hold anything."""
     table, _ = predicted(student, written(tmp_path / "new.parquet", pictures(2), target=[0.37, 1.5]))

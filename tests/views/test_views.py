@@ -123,7 +123,6 @@ def test_flips_alone_are_whole() -> None:
     assert flipped.any()
 
 
-@pytest.mark.xfail(strict=True, reason="the sign of zero is zero")
 def test_a_flip_is_never_half_done(monkeypatch: pytest.MonkeyPatch) -> None:
     """A draw in the very middle still means one side or the other."""
     originals = pictures(1, 1, 6, 6)
