@@ -80,6 +80,7 @@ class _Exam:
     """The test rows, ready to be shown to networks."""
 
     workspace: Workspace
+    classes: tuple[str, ...]
     truth: LabeledSamples
     rows: Rows
 
@@ -92,12 +93,12 @@ class _Exam:
         prepare(device)
         inputs = open_inputs(workspace, store, truth.numbers)
         row_bytes = inputs.shape.height * inputs.shape.width * inputs.shape.channels
-        return cls(workspace, truth, open_rows(truth.numbers, inputs, device, row_bytes))
+        return cls(workspace, held_out.class_names(store), truth, open_rows(truth.numbers, inputs, device, row_bytes))
 
     def score(self, model: Model, *, path: Path | None = None) -> Score:
         network = open_network(self.workspace, model, path=path).to(self.rows.device)
         answers = logits_of(network, self.rows).argmax(axis=1).astype(np.int32)
-        return score(answers, self.truth.classes, model.classes)
+        return score(answers, self.truth.classes, self.classes)
 
     def score_moments(self, model: Model) -> list[MetricPoint]:
         """Score every kept moment, oldest first.

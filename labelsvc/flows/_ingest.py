@@ -6,9 +6,10 @@ store takes it in one transaction, so that memory stays bounded and a failure le
 
 from __future__ import annotations
 
+import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,11 @@ from labelsvc.data.columns import ColumnNames, Columns, find_columns, label_name
 from labelsvc.data.decoding import DecodedBatch, FailedRow, decode_batches, rows_per_batch
 from labelsvc.data.pictures import find_shape
 from labelsvc.data.reading import file_digest, read_batches, read_schema, row_count
-from labelsvc.errors import InputError, TooManyFailedError
+from labelsvc.errors import InputError, TooManyFailedError, UsageError
 from labelsvc.flows._session import Session, open_store, recorded, versions
 from labelsvc.records import SILENCE, Listener, PictureShape, Progress, RowCount
-from labelsvc.store import datasets
+from labelsvc.store import datasets, samples
+from labelsvc.store.database import Store
 from labelsvc.store.datasets import DatasetFile, Ingested, NewDataset
 from labelsvc.store.roles import Shares
 from labelsvc.store.runs import NewRun
@@ -99,6 +101,8 @@ def ingest(
         InputError: a file, a column or an id is not what it must be; the store is as it was.
         TooManyFailedError: a picture cannot be decoded; the store is as it was.
     """
+    if not files and not test:
+        raise UsageError("there is nothing to ingest; name at least one Parquet file")
     config = config or IngestConfig()
     place = create(Path(workspace))
     shape = datasets.picture_shape(open_store(place)) or _shape(_expanded([*files, *test]), config, listener)
@@ -117,6 +121,7 @@ def ingest(
         )
         with recorded(place, run) as session:
             run_id, taken = session.run_id, _take(session, new, shape, config, listener)
+        _warn_of_classes(session.store, taken[-1], listener)
     return _outcome([part for part in known.values() if part] + taken, run_id, shape)
 
 
@@ -135,9 +140,10 @@ def _expanded(files: Sequence[str | Path]) -> tuple[Path, ...]:
 def _columns(file: Path, config: IngestConfig) -> Columns:
     wanted = ColumnNames(image=config.image_column, id=config.id_column, label=config.label_column)
     schema = read_schema(file)
-    if wanted.label is not None and wanted.label not in schema.names:
-        wanted = ColumnNames(image=wanted.image, id=wanted.id)  # a file of the pool has no label column
-    return find_columns(schema, wanted, where=str(file))
+    if wanted.label is None or wanted.label in schema.names:
+        return find_columns(schema, wanted, where=str(file))
+    # a file of the pool: another column that is called like a label is none
+    return replace(find_columns(schema, replace(wanted, label=None), where=str(file)), label=None)
 
 
 def _shape(files: tuple[Path, ...], config: IngestConfig, listener: Listener) -> PictureShape:
@@ -167,6 +173,13 @@ def _known(workspace: Workspace, source: _Source) -> Ingested | None:
     return datasets.find_dataset(open_store(workspace), source.digest, source.role)
 
 
+def _warn_of_classes(store: Store, newest: Ingested, listener: Listener) -> None:
+    """Say which classes only test rows have: nothing can learn them."""
+    unseen = newest.classes[len(samples.class_names(store)) :]
+    if unseen:
+        listener.note(f"only test rows have the class {', '.join(unseen)}: no model will ever name it")
+
+
 def _settings(sources: Sequence[_Source], config: IngestConfig) -> dict[str, Any]:
     return {**asdict(config), **{source.role: [str(file) for file in source.files] for source in sources}}
 
@@ -179,16 +192,15 @@ def _take(
     listener: Listener,
 ) -> list[Ingested]:
     """Decode all sources, then write all of them to the store."""
-    arriving = []
-    for source in sources:
-        spool = session.folder / f"{source.role}-rows.parquet"
-        failures = _spool(session.workspace, source, shape, spool=spool, listener=listener)
-        if failures:
-            raise TooManyFailedError(_failure_message(source, failures))
-        arriving.append((spool, _dataset(source, shape, session.run_id)))
-    taken = datasets.add_rows(session.store, arriving, Shares(config.validation, config.calibration))
-    for spool, _ in arriving:
-        spool.unlink()
+    with tempfile.TemporaryDirectory(dir=session.folder) as spools:
+        arriving = []
+        for source in sources:
+            spool = Path(spools) / f"{source.role}.parquet"
+            failures = _spool(session.workspace, source, shape, spool=spool, listener=listener)
+            if failures:
+                raise TooManyFailedError(_failure_message(source, failures))
+            arriving.append((spool, _dataset(source, shape, session.run_id)))
+        taken = datasets.add_rows(session.store, arriving, Shares(config.validation, config.calibration))
     session.rows = _total(taken)
     session.stop_reason = "all rows read"
     session.outcome = {"datasets": [part.dataset_no for part in taken]}

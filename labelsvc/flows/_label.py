@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from labelsvc.config import LabelConfig, digest
 from labelsvc.flows._inputs import open_inputs
 from labelsvc.flows._models import newest, open_network
 from labelsvc.flows._session import Session, open_store, recorded, versions
-from labelsvc.labeling.pool import predict_rows, read_predictions, write_predictions
+from labelsvc.labeling.pool import Answers, predict_rows, read_predictions, write_predictions
 from labelsvc.labeling.select import accept, check_thresholds, thresholds_by_class
 from labelsvc.records import (
     SILENCE,
@@ -73,7 +74,7 @@ def label(
     done = runs.find_done(store, "label", config_hash)
     if done is not None:
         listener.note(f"run {done.run_id} wrote these very labels; nothing to do")
-        label_set = label_sets.get(store, done.outcome["label_set"])
+        label_set = label_sets.rollback(store, done.outcome["label_set"])  # an older one is current again
         return LabelOutcome(done.run_id, label_set, model, done.rows, NEXT, repeated=True)
     device = describe(find_device(config.device))
     run = NewRun("label", asdict(config), config_hash, None, versions(), device, parent_run)
@@ -95,25 +96,26 @@ def _predictions(
     """Return what the model says of ``numbers``, from the file of an earlier run where there is one."""
     shown = samples.digest_of(numbers)
     known = runs.find_predictions(session.store, model.model_id, shown)
-    path = session.workspace.root / known if known else session.folder / "predictions.parquet"
-    session.outcome |= {
-        "model": model.model_id,
-        "shown": shown,
-        "predictions": session.workspace.relative(path),
-    }
-    if known and path.exists():
+    path = session.workspace.root / known if known else None
+    if path is not None and path.exists():
         listener.note(f"the model's word on the pool is known from {known}; only the policy is new")
     else:
-        device = find_device(config.device)
-        prepare(device)
-        shape = model.preprocessing.shape
-        inputs = open_inputs(session.workspace, session.store, numbers)
-        rows = open_rows(numbers, inputs, device, shape.height * shape.width * shape.channels)
-        network = open_network(session.workspace, model).to(device)
-        blocks = predict_rows(network, rows, model.temperature)
+        path = session.folder / "predictions.parquet"
+        blocks = _asked(session, model, numbers, config.device) if len(numbers) else iter(())
         for done in write_predictions(path, blocks, model.classes):
             listener.progress(Progress("label", done, len(numbers)))
+    session.outcome |= {"model": model.model_id, "shown": shown, "predictions": session.workspace.relative(path)}
     return read_predictions(path, model.classes)
+
+
+def _asked(session: Session, model: Model, numbers: SampleNumbers, device_name: str) -> Iterator[Answers]:
+    """Ask the model about ``numbers``, block by block."""
+    device = find_device(device_name)
+    prepare(device)
+    shape = model.preprocessing.shape
+    inputs = open_inputs(session.workspace, session.store, numbers)
+    rows = open_rows(numbers, inputs, device, shape.height * shape.width * shape.channels)
+    return predict_rows(open_network(session.workspace, model).to(device), rows, model.temperature)
 
 
 def _write(session: Session, config: LabelConfig, model: Model, accepted: PseudoLabels) -> LabelSet:

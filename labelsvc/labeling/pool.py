@@ -21,6 +21,8 @@ from labelsvc.training.predict import logit_blocks
 from labelsvc.training.rows import Rows
 from labelsvc.workspace import written_beside
 
+Answers = tuple[PseudoLabels, NDArray[np.float64]]  # of a block of rows: the two likeliest classes, and all scores
+
 
 def schema(classes: Sequence[str]) -> pa.Schema:
     """Return the columns of a predictions file; ``label`` and ``runner_up`` are class names."""
@@ -44,9 +46,7 @@ def candidates(numbers: SampleNumbers, scores: NDArray[np.float64]) -> PseudoLab
     return PseudoLabels(numbers, first, scores[rows, first], second, scores[rows, second])
 
 
-def predict_rows(
-    network: nn.Module, rows: Rows, temperature: float
-) -> Iterator[tuple[PseudoLabels, NDArray[np.float64]]]:
+def predict_rows(network: nn.Module, rows: Rows, temperature: float) -> Iterator[Answers]:
     """Yield, block by block in order, what the network says of rows, and all its probabilities."""
     start = 0
     for logits in logit_blocks(network, rows):
@@ -55,9 +55,7 @@ def predict_rows(
         start += len(scores)
 
 
-def write_predictions(
-    path: Path, blocks: Iterator[tuple[PseudoLabels, NDArray[np.float64]]], classes: Sequence[str]
-) -> Iterator[int]:
+def write_predictions(path: Path, blocks: Iterator[Answers], classes: Sequence[str]) -> Iterator[int]:
     """Write predictions to ``path``, yielding how many rows are done; the file has its name when all are."""
     names = pa.array(classes)
     done = 0

@@ -27,6 +27,13 @@ def test_labels(store: Store) -> LabeledSamples:
         return labeled_samples(arrow(connection, _TEST))
 
 
+def class_names(store: Store) -> tuple[str, ...]:
+    """Return all classes by their codes, those that only test rows have among them."""
+    with store.reading() as connection:
+        rows = connection.execute("SELECT name FROM class ORDER BY class").fetchall()
+    return tuple(name for (name,) in rows)
+
+
 def test_digest(store: Store) -> str:
     """Return a digest of the test samples and their labels."""
     labeled = test_labels(store)

@@ -152,15 +152,16 @@ def get(store: Store, ending: str) -> RunRecord:
 
 
 def add_metrics(store: Store, run_id: str, points: Sequence[MetricPoint]) -> None:
-    """Append points of a run's curves."""
+    """Append those points of a run's curves that are not there yet."""
     if not points:
         return
     table = pa.Table.from_pylist([asdict(point) for point in points])
     with store.writing() as connection:
         connection.register("points", table)
         connection.execute(
-            "INSERT INTO metric (run_id, round, step, name, value) SELECT ?, round, step, name, value FROM points",
-            [run_id],
+            "INSERT INTO metric (run_id, round, step, name, value) SELECT ?, round, step, name, value FROM points "
+            "ANTI JOIN (FROM metric WHERE run_id = ?) AS known USING (round, step, name)",
+            [run_id, run_id],
         )
         connection.unregister("points")
 

@@ -66,6 +66,20 @@ FROM asked
 LEFT JOIN sample ON sample.sample_no = asked.sample_no
 ORDER BY asked.place
 """
+_CLASS_NAMES = """
+WITH spoken_of AS (
+    SELECT given_label.class
+    FROM given_label
+    JOIN sample ON sample.sample_no = given_label.sample_no AND sample.role <> 'test'
+    UNION ALL
+    SELECT class FROM decision
+    UNION ALL
+    SELECT class.class
+    FROM (SELECT unnest(classes) AS name FROM dataset WHERE role <> 'test') AS declared
+    JOIN class ON class.name = declared.name
+)
+SELECT name FROM class WHERE class <= (SELECT max(class) FROM spoken_of) ORDER BY class
+"""
 _NUMBERS_OF = """
 SELECT coalesce(sample.sample_no, -1) AS sample_no
 FROM asked
@@ -84,9 +98,9 @@ class Located:
 
 
 def class_names(store: Store) -> tuple[str, ...]:
-    """Return the workspace's classes by their codes."""
+    """Return the classes by their codes, up to the last one that anything but a test row speaks of."""
     with store.reading() as connection:
-        rows = connection.execute("SELECT name FROM class ORDER BY class").fetchall()
+        rows = connection.execute(_CLASS_NAMES).fetchall()
     return tuple(name for (name,) in rows)
 
 

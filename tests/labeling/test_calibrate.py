@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from labelsvc.labeling.calibrate import BOUNDS, fit_temperature, negative_log_likelihood, probabilities
+from labelsvc.labeling.calibrate import BOUNDS, PRIOR, fit_temperature, negative_log_likelihood, probabilities
 from labelsvc.records import ClassCodes
 
 
@@ -34,19 +34,25 @@ def test_a_known_temperature_is_found(temperature: float) -> None:
 
 
 def test_the_fit_is_the_likeliest() -> None:
-    """No other temperature makes the classes likelier."""
+    """No other temperature makes the classes likelier, given the prior on its logarithm."""
     logits, classes = drawn(1.7, rows=500)
-    fitted = fit_temperature(logits, classes)
-    best = negative_log_likelihood(logits, classes, fitted)
-    assert all(best <= negative_log_likelihood(logits, classes, t) for t in np.exp(np.linspace(*BOUNDS, 61)))
+
+    def cost(temperature: float) -> float:
+        prior = np.log(temperature) ** 2 / (2 * PRIOR**2 * len(classes))
+        return negative_log_likelihood(logits, classes, temperature) + float(prior)
+
+    best = cost(fit_temperature(logits, classes))
+    assert all(best <= cost(temperature) for temperature in np.exp(np.linspace(*BOUNDS, 61)))
 
 
-def test_never_wrong_stays_within_bounds() -> None:
-    """Rows that are all right ask for no confidence without end, rows that are all wrong for no none."""
+def test_a_few_right_rows_claim_no_certainty() -> None:
+    """Three rows that are all right hardly sharpen, thousands do; all wrong, thousands blunt."""
     logits = np.eye(3) * 2.0
     right, wrong = np.array([0, 1, 2], np.int32), np.array([1, 2, 0], np.int32)
-    assert np.exp(BOUNDS[0]) <= fit_temperature(logits, right) < 0.2
-    assert 5 < fit_temperature(logits, wrong) <= np.exp(BOUNDS[1])
+    assert 0.5 < fit_temperature(logits, right) < 1
+    many = np.tile(logits, (2000, 1))
+    assert np.exp(BOUNDS[0]) <= fit_temperature(many, np.tile(right, 2000)) < 0.4
+    assert 5 < fit_temperature(many, np.tile(wrong, 2000)) <= np.exp(BOUNDS[1])
 
 
 def test_calibration_changes_no_answer() -> None:
