@@ -24,7 +24,7 @@ from labelsvc.workspace import create, written_beside
 
 LABELED, TEST = 100, 500  # of the 1,797 digits; the others are the pool
 SEED = 0
-STEPS = 400
+STEPS = 800
 THRESHOLD = 0.95
 
 
