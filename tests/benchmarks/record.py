@@ -8,7 +8,7 @@ import platform
 import statistics
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -27,27 +27,41 @@ def paired(ours: Callable[[], object], limit: Callable[[], object], *, rounds: i
     return seconds
 
 
-def keep(name: str, *, ours: Sequence[float], limit: Sequence[float], rows: int, what: str, aim: float) -> float:
+def keep(name: str, *, ours: Sequence[float], limit: Sequence[float], rows: int, what: str, aim: float) -> None:
     """Print and keep the ratio of the limit's time to ours, pair by pair (1 would be as fast as the limit)."""
     ratios = [bound / mine for mine, bound in zip(ours, limit, strict=True)]
     ratio = statistics.median(ratios)
+    speed = round(rows / statistics.median(ours))
     found = {
-        "benchmark": name,
         "what": what,
         "ratio": round(ratio, 3),
         "ratio_min_max": [round(min(ratios), 3), round(max(ratios), 3)],
         "aim": aim,
-        "rows_per_second": round(rows / statistics.median(ours)),
+        "rows_per_second": speed,
         "limit_rows_per_second": round(rows / statistics.median(limit)),
+    }
+    _write(name, found)
+    print(f"{name}: {ratio:.2f} of {what} (aim {aim}); {speed:,} rows/s")  # noqa: T201
+
+
+def keep_table(name: str, rows: Sequence[Mapping[str, float]]) -> None:
+    """Print and keep a table of figures, a row for each seed."""
+    _write(name, {"rows": [dict(row) for row in rows]})
+    for row in rows:
+        print(", ".join(f"{key} {value:.4f}" if value % 1 else f"{key} {value:g}" for key, value in row.items()))  # noqa: T201
+
+
+def _write(name: str, found: Mapping[str, object]) -> None:
+    measured = {
+        "benchmark": name,
+        **found,
         "commit": _commit(),
         "machine": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, {platform.system()}",
         "python": platform.python_version(),
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{name}.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    print(f"{name}: {ratio:.2f} of {what} (aim {aim}); {found['rows_per_second']:,} rows/s")  # noqa: T201
-    return ratio
+    (RESULTS / f"{name}.json").write_text(json.dumps(measured, indent=2) + "\n", encoding="utf-8")
 
 
 def _commit() -> str:
