@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain, islice
 
@@ -20,6 +18,7 @@ from numpy.typing import NDArray
 
 from labelsvc.data.pictures import PictureError, decode
 from labelsvc.data.reading import SourceBatch
+from labelsvc.data.threads import in_order
 from labelsvc.records import PictureShape, Pixels
 
 SMALL_PICTURE = 4096  # bytes, encoded, on average
@@ -78,27 +77,13 @@ def decode_batches(
     if not first:
         return
     workers = workers or _workers_for(first[0])
-    yield from _decoded_by_threads(chain(first, batches), shape, workers=workers)
+    yield from in_order(lambda batch: _decoded(batch, shape), chain(first, batches), workers=workers, name="decode")
 
 
 def _workers_for(batch: SourceBatch) -> int:
     sizes = [len(picture) for picture in batch.pictures if picture is not None]
     small = sum(sizes) < SMALL_PICTURE * len(sizes)
     return 1 if small else os.cpu_count() or 1
-
-
-def _decoded_by_threads(batches: Iterator[SourceBatch], shape: PictureShape, *, workers: int) -> Iterator[DecodedBatch]:
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
-    pending: deque[Future[DecodedBatch]] = deque()
-    try:
-        for batch in batches:
-            pending.append(pool.submit(_decoded, batch, shape))
-            if len(pending) == 2 * workers:
-                yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
-    finally:  # also where the consumer stops early
-        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _decoded(batch: SourceBatch, shape: PictureShape) -> DecodedBatch:

@@ -44,6 +44,7 @@ class Score:
 def score(answers: ClassCodes, truth: ClassCodes, classes: Sequence[str]) -> Score:
     """Compare answers with the truth, row by row; an answer of ``UNLABELED`` is none.
 
+    >>> import numpy as np
     >>> found = score(np.array([0, 1, -1], dtype=np.int32), np.array([0, 0, 1], dtype=np.int32), ["a", "b"])
     >>> found.labeled, found.right, found.classes[0]
     (2, 1, ClassScore(name='a', rows=2, labeled=2, right=1, named=1))

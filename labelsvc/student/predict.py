@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from labelsvc.data.columns import ColumnNames, Columns, find_columns
 from labelsvc.data.decoding import DecodedBatch, decode_batches, rows_per_batch
 from labelsvc.data.reading import read_batches, read_schema
+from labelsvc.data.threads import in_order
 from labelsvc.records import RowCount
 from labelsvc.student.infer import Student
 from labelsvc.workspace import written_beside
@@ -46,8 +47,11 @@ def predict_file(
         written_beside(target) as partial,
         pq.ParquetWriter(partial, _schema(columns), compression="zstd") as writer,
     ):
-        for batch in decode_batches(batches, student.shape):
-            answer = _answer(student, batch, columns, threshold)
+        decoded = decode_batches(batches, student.shape)
+        # two at a time: while one waits for the interpreter's lock, which decoding holds, the other computes
+        for answer in in_order(
+            lambda batch: _answer(student, batch, columns, threshold), decoded, workers=2, name="infer"
+        ):
             writer.write_table(answer.table)
             total = RowCount(*(getattr(total, name) + getattr(answer.rows, name) for name in vars(total)))
             yield total

@@ -56,8 +56,10 @@ def _try_cuda(runtime: ModuleType, path: Path) -> Any:  # noqa: ANN401
 def _open(runtime: ModuleType, path: Path, device: str) -> Any:  # noqa: ANN401
     if device == "cuda":
         runtime.preload_dlls()
+    options = runtime.SessionOptions()
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # idle threads leave the cores to decoding
     try:
-        return runtime.InferenceSession(str(path), providers=[PROVIDERS[device]])
+        return runtime.InferenceSession(str(path), options, providers=[PROVIDERS[device]])
     except Exception as error:
         raise InputError(f"onnxruntime cannot load {path}: {str(error).splitlines()[0]}") from error
 
