@@ -16,6 +16,7 @@ def ingest(  # noqa: PLR0913 - an option each
     image_column: options.ImageColumn = None,
     validation: options.Validation = None,
     calibration: options.Calibration = None,
+    cache_gb: options.CacheGb = IngestConfig.cache_gb,
     workspace: options.Workspace = options.WORKSPACE,
     as_json: options.AsJson = False,
     show_config: options.ShowConfig = False,  # noqa: ARG001 - settings.Verb answers it
@@ -23,7 +24,7 @@ def ingest(  # noqa: PLR0913 - an option each
     """Read labeled, unlabeled and test rows into the workspace."""
     from labelsvc import flows
 
-    config = IngestConfig(id_column, label_column, image_column, validation, calibration)
+    config = IngestConfig(id_column, label_column, image_column, validation, calibration, cache_gb)
     with terminal.listening() as listener:
         outcome = flows.ingest(workspace, files, test=test or (), config=config, listener=listener)
     if as_json:

@@ -47,6 +47,8 @@ Calibration = Annotated[
     _option("--calibration", metavar="N", help="Labeled rows kept for promises: a share below 1, else a count."),
 ]
 
+CacheGb = Annotated[float, _option("--cache-gb", metavar="GB", min=0, help="How much of decoded inputs to keep.")]
+
 Method = Annotated[str, _option("--method", metavar="NAME", help="How to learn; see `labelsvc methods`.")]
 Steps = Annotated[int | None, _option("--steps", metavar="N", help="How many steps to train.")]
 Budget = Annotated[str | None, _option("--budget", metavar="TIME", help="How long to train: 90s, 2m, 1.5h.")]

@@ -16,6 +16,7 @@ def run(  # noqa: PLR0913 - an option each
     image_column: options.ImageColumn = None,
     validation: options.Validation = None,
     calibration: options.Calibration = None,
+    cache_gb: options.CacheGb = IngestConfig.cache_gb,
     method: options.Method = TrainConfig.method,
     steps: options.Steps = None,
     budget: options.Budget = None,
@@ -41,7 +42,7 @@ def run(  # noqa: PLR0913 - an option each
     from labelsvc import flows
 
     config = flows.RunConfig(
-        IngestConfig(id_column, label_column, image_column, validation, calibration),
+        IngestConfig(id_column, label_column, image_column, validation, calibration, cache_gb),
         TrainConfig(
             method=method,
             steps=steps,

@@ -29,6 +29,7 @@ class IngestConfig:
     image_column: str | None = None
     validation: float | None = None
     calibration: float | None = None
+    cache_gb: float = 20.0  # of decoded inputs kept; beyond it the least recently used go, to be decoded again
 
 
 @dataclass(frozen=True)

@@ -63,6 +63,9 @@ class RowCount:
     failed: int = 0
     skipped: int = 0
 
+    def __add__(self, other: RowCount) -> RowCount:
+        return RowCount(*(getattr(self, name) + getattr(other, name) for name in self.__dataclass_fields__))
+
 
 @dataclass(frozen=True)
 class Model:

@@ -8,21 +8,18 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from labelsvc.config import IngestConfig, digest
-from labelsvc.data.cache import PixelWriter, cache_folder
+from labelsvc.data.cache import cache_folder, trim
 from labelsvc.data.columns import ColumnNames, Columns, find_columns, label_names
-from labelsvc.data.decoding import DecodedBatch, FailedRow, decode_batches, rows_per_batch
+from labelsvc.data.decoding import FailedRow, decode_batches, rows_per_batch
 from labelsvc.data.pictures import find_shape
 from labelsvc.data.reading import file_digest, read_batches, read_schema, row_count
+from labelsvc.data.spool import spool
 from labelsvc.errors import InputError, TooManyFailedError, UsageError
 from labelsvc.flows._session import Session, open_store, recorded, versions
 from labelsvc.records import SILENCE, Listener, PictureShape, Progress, RowCount
@@ -32,17 +29,6 @@ from labelsvc.store.datasets import DatasetFile, Ingested, NewDataset
 from labelsvc.store.roles import Shares
 from labelsvc.store.runs import NewRun
 from labelsvc.workspace import Workspace, create
-
-SPOOL = pa.schema(
-    [
-        ("position", pa.int64()),
-        ("file", pa.int32()),
-        ("row", pa.int64()),
-        ("sample_id", pa.string()),
-        ("content_hash", pa.string()),
-        ("label", pa.string()),
-    ]
-)
 
 
 @dataclass(frozen=True)
@@ -195,12 +181,13 @@ def _take(
     with tempfile.TemporaryDirectory(dir=session.folder) as spools:
         arriving = []
         for source in sources:
-            spool = Path(spools) / f"{source.role}.parquet"
-            failures = _spool(session.workspace, source, shape, spool=spool, listener=listener)
+            rows = Path(spools) / f"{source.role}.parquet"
+            failures = _decode(session.workspace, source, shape, rows=rows, listener=listener)
             if failures:
                 raise TooManyFailedError(_failure_message(source, failures))
-            arriving.append((spool, _dataset(source, shape, session.run_id)))
+            arriving.append((rows, _dataset(source, shape, session.run_id)))
         taken = datasets.add_rows(session.store, arriving, Shares(config.validation, config.calibration))
+    trim(session.workspace, int(config.cache_gb * 1e9), keep=[source.digest for source in sources])
     session.rows = _total(taken)
     session.stop_reason = "all rows read"
     session.outcome = {"datasets": [part.dataset_no for part in taken]}
@@ -219,38 +206,18 @@ def _dataset(source: _Source, shape: PictureShape, run_id: str) -> NewDataset:
     )
 
 
-def _spool(
-    workspace: Workspace, source: _Source, shape: PictureShape, *, spool: Path, listener: Listener
+def _decode(
+    workspace: Workspace, source: _Source, shape: PictureShape, *, rows: Path, listener: Listener
 ) -> list[FailedRow]:
-    """Decode all rows into the cache, write what is known of each to ``spool``, return those that failed."""
-    total = row_count(source.files)
+    """Decode all rows into the cache, write what else is known of each to ``rows``, return those that failed."""
+    total, done = row_count(source.files), 0
     failures: list[FailedRow] = []
-    folder = cache_folder(workspace, source.digest)
-    with PixelWriter(folder, shape) as cache, pq.ParquetWriter(spool, SPOOL, compression="zstd") as rows:
-        for batch in _decoded(source, shape):
-            position = cache.append(batch.pixels)
-            rows.write_table(_rows_table(batch, position))
-            failures += batch.failures
-            done = position + len(batch.hashes) + len(failures)
-            listener.progress(Progress(f"ingest {source.role}", done, total))
+    batches = decode_batches(read_batches(source.files, source.columns, rows=rows_per_batch(shape)), shape)
+    for batch in spool(batches, cache_folder(workspace, source.digest), rows, shape):
+        failures += batch.failures
+        done += len(batch.hashes) + len(batch.failures)
+        listener.progress(Progress(f"ingest {source.role}", done, total))
     return failures
-
-
-def _decoded(source: _Source, shape: PictureShape) -> Iterator[DecodedBatch]:
-    return decode_batches(read_batches(source.files, source.columns, rows=rows_per_batch(shape)), shape)
-
-
-def _rows_table(batch: DecodedBatch, position: int) -> pa.Table:
-    count = len(batch.hashes)
-    columns = [
-        pa.array(np.arange(position, position + count)),
-        pa.array(np.full(count, batch.file, dtype=np.int32)),
-        pa.array(batch.rows),
-        pa.array(batch.ids, pa.string()) if batch.ids is not None else pa.nulls(count, pa.string()),
-        pa.array(batch.hashes, pa.string()),
-        pa.array(batch.labels, pa.string()) if batch.labels is not None else pa.nulls(count, pa.string()),
-    ]
-    return pa.table(columns, schema=SPOOL)
 
 
 def _failure_message(source: _Source, failures: Sequence[FailedRow]) -> str:
@@ -273,8 +240,7 @@ def _rows(ingested: Ingested) -> RowCount:
 
 
 def _total(parts: Sequence[Ingested]) -> RowCount:
-    counts = [_rows(part) for part in parts]
-    return RowCount(*(sum(getattr(count, name) for count in counts) for name in RowCount.__dataclass_fields__))
+    return sum(map(_rows, parts), start=RowCount())
 
 
 def _outcome(parts: Sequence[Ingested], run_id: str | None, shape: PictureShape) -> IngestOutcome:

@@ -53,7 +53,7 @@ def predict_file(
             lambda batch: _answer(student, batch, columns, threshold), decoded, workers=2, name="infer"
         ):
             writer.write_table(answer.table)
-            total = RowCount(*(getattr(total, name) + getattr(answer.rows, name) for name in vars(total)))
+            total += answer.rows
             yield total
 
 
