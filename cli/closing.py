@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from .settings import DEFAULT_WORKSPACE, WORKSPACE_VARIABLE
-from .terminal import note, short
+from .terminal import as_typed, note, short
 
 if TYPE_CHECKING:
     from labelsvc.flows._export import ExportOutcome
@@ -46,7 +46,7 @@ def close(
     following = getattr(outcome, "next_command", "")
     if following and workspace is not None:
         following = in_workspace(following, workspace)
-    parts = [accounting(outcome.rows, labeled, abstained), run, f"next: {following}" if following else ""]
+    parts = [accounting(outcome.rows, labeled, abstained), run, f"next: {as_typed(following)}" if following else ""]
     note("; ".join(part for part in parts if part))
 
 

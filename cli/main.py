@@ -68,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except typer.TyperException as error:
         return _fail(_usage(error), error.exit_code)
     except KeyboardInterrupt:
-        again = shlex.join(["labelsvc", *given])
+        again = terminal.as_typed(shlex.join(["labelsvc", *given]))
         terminal.note(f"interrupted: to go on, type the same command again: {again}")
         return INTERRUPTED
     except BrokenPipeError:

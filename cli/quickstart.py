@@ -26,5 +26,5 @@ def quickstart(
     if as_json:
         answer.say("quickstart", outcome)
     else:
-        typer.echo("\n".join(outcome.summary))
+        typer.echo("\n".join(map(terminal.as_typed, outcome.summary)))
     closing.close(outcome, folder / "workspace")

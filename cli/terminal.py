@@ -5,6 +5,8 @@ On a terminal progress is a bar, elsewhere a few plain lines. Knows nothing of w
 
 from __future__ import annotations
 
+import os
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -18,6 +20,16 @@ if TYPE_CHECKING:
 
 LINES_PER_STAGE = 20
 SECONDS_PER_LINE = 1.0
+
+
+def as_typed(command: str) -> str:
+    """Return a command as this user has to type it: by way of uv, where uv started this program.
+
+    >>> as_typed("  labelsvc runs").strip().removeprefix("uv run ")
+    'labelsvc runs'
+    """
+    by_uv = "UV_RUN_RECURSION_DEPTH" in os.environ  # set by `uv run`
+    return re.sub(r"^(\s*)(labelsvc )", r"\1uv run \2", command) if by_uv else command
 
 
 def note(message: str) -> None:

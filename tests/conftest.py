@@ -10,6 +10,7 @@ from jaxtyping import install_import_hook
 SHAPES_CHECKED_IN = ["labelsvc.losses", "labelsvc.views", "labelsvc.methods", "labelsvc.training.rows"]
 
 install_import_hook(SHAPES_CHECKED_IN, "shape_checker.checked")  # before any test imports what it checks
+os.environ.pop("UV_RUN_RECURSION_DEPTH", None)  # the next command is told alike, whoever starts the tests
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny networks are slower on two threads than on one
 
 

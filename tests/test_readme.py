@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from flows.digits import Digits, load, one_thread
+
 from labelsvc.cli.main import main, program
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")

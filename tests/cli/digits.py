@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from labelsvc.cli.main import main
 from PIL import Image
 from sklearn.datasets import load_digits
+
+from labelsvc.cli.main import main
 
 IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 LABELED, POOL, TEST = range(60), range(60, 150), range(150, 190)

@@ -7,8 +7,8 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from labelsvc.cli import closing
 
+from labelsvc.cli import closing
 from labelsvc.records import RowCount
 
 counts = st.integers(min_value=0, max_value=10**9)

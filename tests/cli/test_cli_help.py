@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import typer
 from digits import labelsvc
-from labelsvc.cli.main import program
 
 from labelsvc import __version__
+from labelsvc.cli.main import program
 
 HEAVY = (
     "torch",

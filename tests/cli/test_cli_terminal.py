@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 
 import pytest
-from labelsvc.cli import tables, terminal
 
+from labelsvc.cli import tables, terminal
 from labelsvc.records import Progress
 
 
@@ -108,3 +108,13 @@ def test_a_table_without_rows_has_its_headers() -> None:
 def test_numbers_stay_readable_and_true(value: float, text: str) -> None:
     """A number is never rounded to one that it is not, nor printed with digits that say nothing."""
     assert tables.text(value) == text
+
+
+@pytest.mark.parametrize(("started_by_uv", "typed"), [(True, "  uv run labelsvc runs"), (False, "  labelsvc runs")])
+def test_commands_are_told_as_they_are_typed(
+    monkeypatch: pytest.MonkeyPatch, *, started_by_uv: bool, typed: str
+) -> None:
+    """Who started the program through uv is told to go on through uv."""
+    if started_by_uv:
+        monkeypatch.setenv("UV_RUN_RECURSION_DEPTH", "1")
+    assert terminal.as_typed("  labelsvc runs") == typed
