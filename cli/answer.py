@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from datetime import date, time
+from decimal import Decimal
 from typing import Any
 
 import typer
@@ -49,6 +50,8 @@ def plain(value: object) -> Any:  # noqa: ANN401 - JSON
 
 
 def _plain_other(value: object) -> Any:  # noqa: ANN401 - JSON
+    if isinstance(value, Decimal):  # DuckDB's wide integers arrive as such
+        return int(value) if value == value.to_integral_value() else float(value)
     if isinstance(value, date | time):
         return value.isoformat()
     if isinstance(value, bytes):

@@ -69,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(_usage(error), error.exit_code)
     except KeyboardInterrupt:
         again = terminal.as_typed(shlex.join(["labelsvc", *given]))
-        terminal.note(f"interrupted: to go on, type the same command again: {again}")
+        terminal.note(f"interrupted: what was finished is kept, and the same command does the rest: {again}")
         return INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing is left to say to it

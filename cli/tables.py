@@ -6,9 +6,12 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import TextIO
 
 import typer
+
+from .answer import plain
 
 GAP = "  "
 Row = Sequence[object]
@@ -44,6 +47,8 @@ def text(value: object) -> str:
     """
     if value is None or isinstance(value, bool):
         return {None: "", True: "yes", False: "no"}[value]
+    if isinstance(value, Decimal):
+        value = plain(value)
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, float):
@@ -62,7 +67,9 @@ def _decimal(value: float) -> str:
 
 def _is_numeric(column: Sequence[object]) -> bool:
     known = [value for value in column if value is not None]
-    return bool(known) and all(isinstance(value, int | float) and not isinstance(value, bool) for value in known)
+    return bool(known) and all(
+        isinstance(value, int | float | Decimal) and not isinstance(value, bool) for value in known
+    )
 
 
 def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:

@@ -26,6 +26,10 @@ def read_truth(path: Path) -> tuple[list[str], list[str | None]]:
     ids: list[str] = table["id"].cast(pa.string()).to_pylist()
     names = label_names(schema, "label")
     if names:
-        return ids, [names[code] if code is not None and code >= 0 else None for code in table["label"].to_pylist()]
+        codes = table["label"].to_pylist()
+        wrong = [code for code in codes if code is not None and code >= len(names)]
+        if wrong:
+            raise InputError(f"{path} has the label code {wrong[0]}, and only {len(names)} class names")
+        return ids, [names[code] if code is not None and code >= 0 else None for code in codes]
     labels: list[str | None] = table["label"].cast(pa.string()).to_pylist()
     return ids, labels

@@ -9,12 +9,13 @@ import numpy as np
 
 from labelsvc.config import TrainConfig, digest
 from labelsvc.errors import InputError
+from labelsvc.flows._models import is_kept
 from labelsvc.flows._session import open_store, recorded, versions
 from labelsvc.flows._teach import Assignment, teach
 from labelsvc.labeling.pool import read_predictions
 from labelsvc.labeling.select import accept, thresholds_by_class
 from labelsvc.methods import change
-from labelsvc.records import SILENCE, LabeledSamples, LabelSet, Listener, Model, PseudoLabels, RowCount
+from labelsvc.records import SILENCE, LabeledSamples, LabelSet, Listener, Model, PseudoLabels, RowCount, SampleNumbers
 from labelsvc.store import label_sets, models, runs, samples
 from labelsvc.store.database import Store
 from labelsvc.store.runs import NewRun
@@ -59,14 +60,13 @@ def distill(
     if label_set is None:
         raise InputError("no label set is current; write one with `labelsvc label`")
     config = _as_long_as_teacher(store, replace(config or TrainConfig(), method="supervised"), label_set)
-    config_hash = digest(config, label_set.label_set_id, samples.state_digest(store))
+    method = change(STUDENT, "the student", config.settings)
+    config_hash = digest(config, method, label_set.label_set_id, samples.state_digest(store))
     done = runs.find_done(store, "distill", config_hash)
-    if done is not None:
+    if done is not None and is_kept(place, model := models.get(store, done.outcome["model"])):
         listener.note(f"this very student was distilled by run {done.run_id}; nothing to do")
-        model = models.get(store, done.outcome["model"])
         return DistillOutcome(done.run_id, model, label_set, done.outcome["steps"], done.rows, NEXT, repeated=True)
     lessons = _syllabus(place, store, label_set)
-    method = change(STUDENT, "the student", config.settings)
     assignment = Assignment(
         "student", "supervised", method, lessons, np.empty(0, np.int64), config, parent_id=label_set.model_id
     )
@@ -83,20 +83,31 @@ def _as_long_as_teacher(store: Store, config: TrainConfig, label_set: LabelSet) 
     if config.steps is not None or config.budget is not None:
         return config
     teacher = models.get(store, label_set.model_id)
-    return replace(config, steps=int(runs.get(store, teacher.run_id).outcome["steps"]))
+    steps = runs.get(store, teacher.run_id).outcome.get("steps")
+    if steps is None:
+        raise InputError(f"how long teacher {teacher.model_id} learnt is not known; give --steps or --budget")
+    return replace(config, steps=int(steps))
 
 
 def _syllabus(workspace: Workspace, store: Store, label_set: LabelSet) -> LabeledSamples:
     accepted = label_sets.accepted(store, label_set.label_set_id)
     undecided = accepted.where(np.isin(accepted.numbers, samples.pool(store)))
-    return syllabus(samples.given(store, "train"), undecided, _accepted_calibration(workspace, store, label_set))
+    hidden = samples.calibration_inputs(store)
+    more = [_accepted_calibration(workspace, store, label_set, hidden)] if len(hidden) else []
+    return syllabus(samples.given(store, "train"), undecided, *more)
 
 
-def _accepted_calibration(workspace: Workspace, store: Store, label_set: LabelSet) -> PseudoLabels:
+def _accepted_calibration(
+    workspace: Workspace, store: Store, label_set: LabelSet, hidden: SampleNumbers
+) -> PseudoLabels:
     """Return the teacher's labels of the calibration inputs that the set's policy accepts."""
     policy = label_sets.policy(store, label_set)
     classes = models.get(store, label_set.model_id).classes
-    predictions = workspace.root / runs.get(store, label_set.run_id).outcome["predictions"]
+    predictions = workspace.root / runs.get(store, label_set.run_id).outcome.get("predictions", "missing")
+    if not predictions.is_file():
+        raise InputError(
+            f"the predictions behind label set {label_set.label_set_id} are gone; run `labelsvc label` again"
+        )
     words = read_predictions(predictions, classes)
-    hidden = words.where(np.isin(words.numbers, samples.calibration_inputs(store)))
-    return accept(hidden, thresholds_by_class(policy.threshold, policy.class_thresholds, classes))
+    shown = words.where(np.isin(words.numbers, hidden))
+    return accept(shown, thresholds_by_class(policy.threshold, policy.class_thresholds, classes))

@@ -135,11 +135,11 @@ def _named_in(store: Store, path: Path, classes: Sequence[str]) -> LabeledSample
     numbers = samples.numbers(store, ids)
     codes: dict[str | None, int] = {name: code for code, name in enumerate(classes)}
     truth = np.array([codes.get(name, UNLABELED - 1) for name in labels], dtype=np.int32)
-    known = np.isin(numbers, samples.pool(store))
-    if not known.any():
-        raise InputError(f"none of the {len(ids):,} ids of {path} is in this workspace's pool")
-    order = np.argsort(numbers[known], kind="stable")
-    return LabeledSamples(numbers[known][order], truth[known][order])
+    told = np.isin(numbers, samples.pool(store)) & np.array([name is not None for name in labels])
+    if not told.any():
+        raise InputError(f"none of the {len(ids):,} ids of {path} is in this workspace's pool, with a label")
+    distinct, first = np.unique(numbers[told], return_index=True)
+    return LabeledSamples(distinct, truth[told][first])
 
 
 def _outcome(session: Session, found: Score, subject: str, *, moments: Sequence[MetricPoint]) -> EvaluateOutcome:

@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from labelsvc.config import digest
+from labelsvc.data.reading import file_digest
 from labelsvc.flows._inputs import open_inputs
 from labelsvc.flows._models import in_use, open_network
 from labelsvc.flows._session import open_store, recorded, versions
 from labelsvc.records import SILENCE, Listener, Model, RowCount
-from labelsvc.store import samples
+from labelsvc.store import runs, samples
 from labelsvc.store.runs import NewRun
 from labelsvc.student.export import Parity
 from labelsvc.student.export import export as export_file
@@ -32,6 +33,7 @@ class ExportOutcome:
     parity: Parity
     rows: RowCount
     next_command: str
+    repeated: bool = False
 
 
 def export(
@@ -51,21 +53,30 @@ def export(
     place, target = find(Path(workspace)), Path(path)
     store = open_store(place)
     chosen = in_use(store, model, listener)
+    settings = {"path": str(target.resolve()), "model": chosen.model_id}
+    done = runs.find_done(store, "export", digest(settings))
+    if done is not None and target.is_file() and file_digest(target) == done.outcome.get("sha256"):
+        listener.note(f"run {done.run_id} wrote this very file; nothing to do")
+        return _outcome(done.run_id, chosen, target, Parity(**done.outcome["parity"]), repeated=True)
     some = np.concatenate([samples.given(store, "train").numbers[:CHECKED_ROWS], samples.pool(store)[:CHECKED_ROWS]])
     pixels = open_inputs(place, store, some).gather(some)
-    settings = {"path": str(target), "model": chosen.model_id}
     run = NewRun("export", settings, digest(settings), versions=versions(), parent_id=parent_run)
     with recorded(place, run) as session:
         parity = export_file(open_network(place, chosen), chosen, target, pixels=pixels)
         session.rows = RowCount(given=parity.rows, labeled=parity.rows)
         session.stop_reason = "the file answers as the network does"
-        session.outcome = {"parity": asdict(parity), **settings}
+        session.outcome = {"parity": asdict(parity), "sha256": file_digest(target), **settings}
+    return _outcome(session.run_id, chosen, target, parity)
+
+
+def _outcome(run_id: str, model: Model, target: Path, parity: Parity, *, repeated: bool = False) -> ExportOutcome:
     return ExportOutcome(
-        run_id=session.run_id,
-        model=chosen,
+        run_id=run_id,
+        model=model,
         path=str(target),
         bytes=target.stat().st_size,
         parity=parity,
-        rows=session.rows,
+        rows=RowCount(given=parity.rows, labeled=parity.rows),
         next_command=f"labelsvc predict {target} NEW.parquet out.parquet",
+        repeated=repeated,
     )

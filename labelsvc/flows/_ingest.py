@@ -97,6 +97,8 @@ def ingest(
     known = {source: _known(place, source) for source in sources}
     new = [source for source in sources if known[source] is None]
     run_id, taken = None, []
+    if not new:
+        listener.note("these very files were ingested before; their rows got their roles then, once and for all")
     if new:
         run = NewRun(
             "ingest",

@@ -44,6 +44,11 @@ def in_use(store: Store, wanted: str | None, listener: Listener) -> Model:
     return model
 
 
+def is_kept(workspace: Workspace, model: Model) -> bool:
+    """Return whether a model's weights are still there."""
+    return (workspace.root / model.path).exists()
+
+
 def open_network(workspace: Workspace, model: Model, *, path: Path | None = None) -> PictureClassifier:
     """Return the network of ``model`` on the CPU, with its weights or those of one of its moments.
 

@@ -20,7 +20,7 @@ class PredictOutcome:
 
     path: str
     rows: RowCount
-    next_command: str
+    next_command: str = ""
 
 
 def predict(
@@ -43,11 +43,12 @@ def predict(
     config = config or PredictConfig()
     if not 0 <= config.threshold <= 1:
         raise UsageError(f"--threshold {config.threshold} is no probability; it must lie between 0 and 1")
+    if Path(target).exists() and any(Path(target).samefile(path) for path in (student, source) if Path(path).exists()):
+        raise UsageError(f"{target} is what is read; name another file to write")
     opened = load(Path(student), device=config.device)
     wanted = ColumnNames(image=config.image_column, id=config.id_column)
     total = row_count([Path(source)])
     rows = RowCount()
     for rows in predict_file(opened, Path(source), Path(target), wanted=wanted, threshold=config.threshold):
         listener.progress(Progress("predict", rows.given, total))
-    count = f"SELECT label, count(*) AS rows FROM '{target}' GROUP BY ALL ORDER BY ALL"
-    return PredictOutcome(str(target), rows, f'labelsvc query "{count}"')
+    return PredictOutcome(str(target), rows)

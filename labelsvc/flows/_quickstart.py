@@ -44,7 +44,7 @@ def quickstart(folder: str | Path = "labelsvc-quickstart", *, listener: Listener
     The truth about the unlabeled digits is known here and scores what comes out; nothing that trains reads it.
     """
     place = create(Path(folder)).root
-    _write_digits(place)
+    example = _write_digits(place)
     workspace, student = place / "workspace", place / "student.onnx"
     listener.note("1/6 ingest: the digits into a workspace")
     ingest(
@@ -81,13 +81,12 @@ def quickstart(folder: str | Path = "labelsvc-quickstart", *, listener: Listener
         right=right,
         **accuracy,
     )
-    return QuickstartOutcome(
-        str(place), figures, tuple(tell(figures, student=str(student), workspace=str(workspace))), labels.rows
-    )
+    summary = tell(figures, student=str(student), workspace=str(workspace), example=example)
+    return QuickstartOutcome(str(place), figures, tuple(summary), labels.rows)
 
 
-def _write_digits(folder: Path) -> None:
-    """Write labeled, unlabeled, truth and test files; the split is drawn with a fixed seed, by class."""
+def _write_digits(folder: Path) -> str:
+    """Write labeled, unlabeled, truth and test files, split by class with a fixed seed; return an id of the pool."""
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split
 
@@ -110,6 +109,7 @@ def _write_digits(folder: Path) -> None:
     for name, part in parts.items():
         with written_beside(folder / f"{name}.parquet") as partial:
             pq.write_table(part, partial, compression="zstd")
+    return str(min(ids[pool]))
 
 
 def _cell(picture: np.ndarray[tuple[int], np.dtype[np.float64]]) -> dict[str, bytes | None]:

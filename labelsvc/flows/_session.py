@@ -51,7 +51,8 @@ def recorded(workspace: Workspace, run: runs.NewRun) -> Iterator[Session]:
         yield session
     except BaseException as error:
         status: runs.Status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
-        runs.finish(session.store, session.run_id, status, session.rows, error=_in_a_line(error))
+        said = _in_a_line(error)
+        runs.finish(session.store, session.run_id, status, session.rows, error=said, outcome=session.outcome)
         raise
     runs.finish(
         session.store,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -16,6 +17,7 @@ import torch
 from labelsvc import networks, views
 from labelsvc.config import TrainConfig
 from labelsvc.data.inputs import Inputs
+from labelsvc.errors import LabelsvcError
 from labelsvc.flows._inputs import open_inputs
 from labelsvc.flows._session import Session
 from labelsvc.labeling.calibrate import fit_temperature
@@ -66,13 +68,14 @@ def teach(session: Session, assignment: Assignment, listener: Listener) -> Model
     plan = _plan(room, lesson)
     _write_resolved(room, plan)
     listener.note(f"{plan.steps:,} steps of {assignment.method_name} with {room.network} on {room.device}")
+    session.outcome = {"steps": plan.steps}
     state = begin(room.make_network(), lesson, plan)
     points = _follow(room, state, lesson, plan)
     _write_curves(room, points)
     model = _keep(room, state)
     runs.add_metrics(session.store, session.run_id, points)
     session.stop_reason = f"all {plan.steps:,} steps done"
-    session.outcome = {"model": model.model_id, "steps": plan.steps}
+    session.outcome["model"] = model.model_id
     return model
 
 
@@ -191,6 +194,11 @@ def _follow(room: _Room, state: State, lesson: Lesson, plan: Plan) -> list[Metri
     points: list[MetricPoint] = []
     for interval in run(state, lesson, plan):
         figures = dict(interval.figures)
+        if not math.isfinite(figures["loss"]):
+            raise LabelsvcError(
+                f"the training diverged: by step {interval.step:,} its loss is {figures['loss']}; "
+                "nothing was kept, try a smaller --set learning_rate"
+            )
         if interval.step in exams:
             figures["validation accuracy"] = _exam_accuracy(room, state)
         if interval.step in moments:

@@ -9,6 +9,7 @@ import numpy as np
 
 from labelsvc.config import TrainConfig, digest
 from labelsvc.errors import InputError
+from labelsvc.flows._models import is_kept
 from labelsvc.flows._session import open_store, recorded, versions
 from labelsvc.flows._teach import Assignment, teach
 from labelsvc.methods import make
@@ -57,7 +58,7 @@ def train(
     device = describe(find_device(config.device))
     config_hash = digest(config, samples.state_digest(store))
     done = runs.find_done(store, "train", config_hash)
-    if done is not None:
+    if done is not None and is_kept(place, models.get(store, done.outcome["model"])):
         listener.note(f"this very training was done by run {done.run_id}; nothing to do")
         return _repeated(store, done)
     labeled = _labeled(store)

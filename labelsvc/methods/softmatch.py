@@ -8,10 +8,10 @@ two-view skeleton of FixMatch (Sohn et al. 2020). With weak view ω, strong view
     λ = λ_max · exp(−n² (max p̃ − μ)² / 2σ²)          where max p̃ < μ, else λ_max                        (eq. 7)
     L = H(y, f(ω(x))) + w · mean over all pool rows of λ · H(argmax p̃, f(Ω(u)))
 
-Deviations, each measured on MNIST in the decision log: alignment goes to the marginal of the labeled rows, to the
-uniform one only when the user says that classes are balanced; the label is the argmax of the aligned p̃, as in the
-authors' own code; and the batch is 64 + 192 at η = 0.06 instead of 64 + 448 at 0.03, for trainings of thousands
-of steps, not of a million.
+Deviations: alignment goes to the marginal of the labeled rows, to the uniform one only when the user says that classes
+are balanced; the label is the argmax of the aligned p̃ and n is 2, as in the authors' own code (the paper has the
+argmax of p, and n = 1); the batch is 64 + 192 at η = 0.06 instead of 64 + 448 at 0.03, for trainings of thousands of
+steps, not of a million. The weak pass is a training pass without gradients, so batch statistics move twice a step.
 """
 
 from __future__ import annotations

@@ -20,8 +20,8 @@ class Figures:
     right: int
 
 
-def tell(figures: Figures, *, student: str, workspace: str) -> list[str]:
-    """Return the summary as lines."""
+def tell(figures: Figures, *, student: str, workspace: str, example: str) -> list[str]:
+    """Return the summary as lines; ``example`` is the id of a sample from the pool."""
     share = figures.labels / max(figures.pool, 1)
     right = figures.right / max(figures.labels, 1)
     return [
@@ -39,6 +39,6 @@ def tell(figures: Figures, *, student: str, workspace: str) -> list[str]:
         "",
         "Try next:",
         f'  labelsvc query "SELECT label, source, count(*) FROM labels GROUP BY ALL" --workspace {workspace}',
-        f"  labelsvc trace digit-0042 --workspace {workspace}",
+        f"  labelsvc trace {example} --workspace {workspace}",
         f"  labelsvc label --threshold 0.99 --workspace {workspace}",
     ]

@@ -21,6 +21,10 @@ from labelsvc.errors import StoreError, StoreLockedError
 from labelsvc.store.migrations import MIGRATIONS, Migration
 
 STORAGE_VERSION = "v1.2.0"  # what DuckDB clients from 1.2 on can read
+OFFLINE: dict[str, str | bool | int | float | list[str]] = {
+    "autoinstall_known_extensions": False,  # nothing is fetched, whatever a query names
+    "autoload_known_extensions": False,
+}
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 0.25  # seconds
 _HOLDER = re.compile(r"lock is held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
 
@@ -116,8 +120,8 @@ def is_alive(pid: int) -> bool:
 
 def _connect(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
     if read_only:
-        return duckdb.connect(path, read_only=True)
-    return duckdb.connect(path, config={"storage_compatibility_version": STORAGE_VERSION})
+        return duckdb.connect(path, read_only=True, config=OFFLINE)
+    return duckdb.connect(path, config={**OFFLINE, "storage_compatibility_version": STORAGE_VERSION})
 
 
 @contextmanager

@@ -167,6 +167,7 @@ def query(store: Store, sql: str, predictions: Sequence[Path] = ()) -> Iterator[
     """
     with store.reading() as connection:
         try:
+            connection.execute("SET python_enable_replacements = false")  # our own variables are nobody's tables
             statement = _reading_statement(connection, sql)
             if predictions:
                 _show_predictions(connection, predictions)

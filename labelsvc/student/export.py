@@ -92,6 +92,18 @@ def _save(graph: Graph, model: Model, path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's own, about its own parts
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+        program = _translate(graph, example)
+    program.model.metadata_props.update(_metadata(model))
+    program.save(path)
+
+
+def _translate(graph: Graph, example: Tensor) -> torch.onnx.ONNXProgram:
+    """Let torch write the graph as ONNX; what goes wrong is one line, and a Ctrl-C in it stays one.
+
+    Raises:
+        LabelsvcError: torch cannot.
+    """
+    try:
         program = torch.onnx.export(
             graph,
             (example,),
@@ -101,9 +113,15 @@ def _save(graph: Graph, model: Model, path: Path) -> None:
             dynamo=True,
             verbose=False,
         )
+    except Exception as error:
+        cause: BaseException | None = error
+        while cause is not None:
+            if isinstance(cause, KeyboardInterrupt):
+                raise cause from None
+            cause = cause.__cause__ or cause.__context__
+        raise LabelsvcError(f"torch cannot export this network: {str(error).splitlines()[0]}") from error
     assert program is not None
-    program.model.metadata_props.update(_metadata(model))
-    program.save(path)
+    return program
 
 
 def _metadata(model: Model) -> dict[str, str]:

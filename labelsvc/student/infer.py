@@ -41,7 +41,7 @@ def load(path: Path, *, device: str = "auto") -> Student:
     session = open_session(path, device)
     metadata = session.get_modelmeta().custom_metadata_map
     inputs = session.get_inputs()
-    if "class_names" not in metadata or [field.name for field in inputs] != ["image"]:
+    if "class_names" not in metadata or [field.name for field in inputs] != ["image"] or len(inputs[0].shape) != 4:
         raise InputError(f"{path} is no student of labelsvc: it has no input `image` or no `class_names`")
     height, width, channels = inputs[0].shape[1:]
     origin = {name: value for name, value in metadata.items() if name.startswith("labelsvc.")}

@@ -328,6 +328,8 @@ def test_an_interrupt_says_what_to_type(workspace: Path) -> None:
         running.send_signal(signal.SIGINT)
         told = running.stderr.read().splitlines()
     assert running.returncode == 130
-    assert told[-1].startswith("interrupted: to go on, type the same command again: labelsvc train --steps 20")
+    assert told[-1].startswith(
+        "interrupted: what was finished is kept, and the same command does the rest: labelsvc train --steps 20"
+    )
     assert not [line for line in told if "Traceback" in line]
     assert labelsvc("runs", "--json", "--workspace", workspace).json["runs"][0]["status"] == "interrupted"

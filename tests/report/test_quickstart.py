@@ -34,8 +34,8 @@ def test_the_quickstart_keeps_its_word(tmp_path: Path) -> None:
 def test_the_summary_says_the_figures() -> None:
     """Shares are of the rows that they are said to be of, and a start without a label is told without a crash."""
     figures = Figures(100, 1000, 500, baseline=0.9, teacher=0.95, student=0.96, threshold=0.95, labels=800, right=792)
-    text = "\n".join(tell(figures, student="student.onnx", workspace="w"))
+    text = "\n".join(tell(figures, student="student.onnx", workspace="w", example="digit-0005"))
     assert "800 of 1,000 unlabeled digits (80.0%); 792 of these labels are right (99.0%)" in text
     assert all(share in text for share in ("90.0%", "95.0%", "96.0%"))
     nothing = Figures(100, 1000, 500, baseline=0.9, teacher=0.1, student=0.1, threshold=1.0, labels=0, right=0)
-    assert "0 of 1,000" in "\n".join(tell(nothing, student="student.onnx", workspace="w"))
+    assert "0 of 1,000" in "\n".join(tell(nothing, student="student.onnx", workspace="w", example="digit-0005"))
