@@ -6,13 +6,14 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from labelsvc.config import TrainConfig, digest
 from labelsvc.errors import InputError
 from labelsvc.flows._models import is_kept
 from labelsvc.flows._session import open_store, recorded, versions
 from labelsvc.flows._teach import Assignment, teach
-from labelsvc.labeling.pool import read_predictions
+from labelsvc.labeling.pool import read_distributions, read_predictions
 from labelsvc.labeling.select import accept, thresholds_by_class
 from labelsvc.methods import change
 from labelsvc.records import SILENCE, LabeledSamples, LabelSet, Listener, Model, PseudoLabels, RowCount, SampleNumbers
@@ -24,6 +25,7 @@ from labelsvc.training.device import describe, find_device
 from labelsvc.workspace import Workspace, find
 
 NEXT = "labelsvc export student.onnx"
+COMPARED_ROWS = 4096  # on which a student without validation rows takes over its teacher's scale
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,14 @@ def distill(
         return DistillOutcome(done.run_id, model, label_set, done.outcome["steps"], done.rows, NEXT, repeated=True)
     lessons = _syllabus(place, store, label_set)
     assignment = Assignment(
-        "student", "supervised", method, lessons, np.empty(0, np.int64), config, parent_id=label_set.model_id
+        role="student",
+        method_name="supervised",
+        method=method,
+        labeled=lessons,
+        pool=np.empty(0, np.int64),
+        config=config,
+        parent_id=label_set.model_id,
+        elder=_teachers_words(place, store, label_set),
     )
     settings = {**asdict(config), "label_set": label_set.label_set_id}
     device = describe(find_device(config.device))
@@ -95,6 +104,14 @@ def _syllabus(workspace: Workspace, store: Store, label_set: LabelSet) -> Labele
     hidden = samples.calibration_inputs(store)
     more = [_accepted_calibration(workspace, store, label_set, hidden)] if len(hidden) else []
     return syllabus(samples.given(store, "train"), undecided, *more)
+
+
+def _teachers_words(
+    workspace: Workspace, store: Store, label_set: LabelSet
+) -> tuple[SampleNumbers, NDArray[np.float64]] | None:
+    """Return the teacher's probabilities of some of what it was shown, None where the file is gone."""
+    predictions = workspace.root / runs.get(store, label_set.run_id).outcome.get("predictions", "missing")
+    return read_distributions(predictions, COMPARED_ROWS) if predictions.is_file() else None
 
 
 def _accepted_calibration(

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
+from numpy.typing import NDArray
 
 from labelsvc import networks, views
 from labelsvc.config import TrainConfig
@@ -20,7 +21,7 @@ from labelsvc.data.inputs import Inputs
 from labelsvc.errors import LabelsvcError
 from labelsvc.flows._inputs import open_inputs
 from labelsvc.flows._session import Session
-from labelsvc.labeling.calibrate import fit_temperature
+from labelsvc.labeling.calibrate import fit_temperature, match_temperature
 from labelsvc.methods.contract import Method
 from labelsvc.networks import PictureClassifier, weights
 from labelsvc.records import (
@@ -59,6 +60,7 @@ class Assignment:
     pool: SampleNumbers
     config: TrainConfig
     parent_id: str | None = None
+    elder: tuple[SampleNumbers, NDArray[np.float64]] | None = None  # its parent's probabilities of some samples
 
 
 def teach(session: Session, assignment: Assignment, listener: Listener) -> Model:
@@ -124,6 +126,7 @@ def _prepare(session: Session, assignment: Assignment, listener: Listener) -> _R
     prepare(device)
     validation = samples.given(session.store, "validation")
     parts = [assignment.labeled.numbers, assignment.pool, validation.numbers]
+    parts += [assignment.elder[0]] if assignment.elder else []
     numbers = np.unique(np.concatenate(parts))
     inputs = open_inputs(session.workspace, session.store, numbers)
     network, view = config.network, config.views
@@ -230,17 +233,26 @@ def _progress(room: _Room, interval: Interval, plan: Plan, *, seconds: float) ->
     return Progress(f"train {room.assignment.role}", interval.step, plan.steps, "steps", facts)
 
 
+def _temperature(room: _Room, state: State) -> tuple[float, str]:
+    """Return the temperature, and where it is from: validation rows, else the parent's scale, else nowhere."""
+    elder = room.assignment.elder
+    if len(room.validation):
+        logits = logits_of(state.average.network, room.exam)
+        return fit_temperature(logits, room.validation.classes), f"fitted on {len(room.validation)} validation rows"
+    if elder is not None and len(elder[0]):
+        logits = logits_of(state.average.network, room.rows(elder[0]))
+        origin = f"as sure as its teacher on {len(elder[0]):,} inputs; no validation rows, so uncalibrated"
+        return match_temperature(logits, elder[1]), origin
+    return 1.0, "no validation rows, the confidence is uncalibrated"
+
+
 def _keep(room: _Room, state: State) -> Model:
     """Write the averaged weights, calibrate them where there are validation rows, and record the model."""
     session, assignment = room.session, room.assignment
     path = session.folder / f"{assignment.role}.safetensors"
     sha256 = weights.save(state.average.network, path)
-    temperature, calibrated = 1.0, len(room.validation) > 0
-    if calibrated:
-        temperature = fit_temperature(logits_of(state.average.network, room.exam), room.validation.classes)
-        room.listener.note(f"temperature {temperature:.3f}, fitted on {len(room.validation)} validation rows")
-    else:
-        room.listener.note("no validation rows: temperature 1, the confidence is uncalibrated")
+    temperature, origin = _temperature(room, state)
+    room.listener.note(f"temperature {temperature:.3f}: {origin}")
     model = Model(
         model_id=new_id(),
         run_id=session.run_id,
@@ -252,7 +264,7 @@ def _keep(room: _Room, state: State) -> Model:
         classes=room.classes,
         preprocessing=room.preprocessing,
         temperature=temperature,
-        calibrated=calibrated,
+        calibrated=len(room.validation) > 0,
         parent_id=assignment.parent_id,
     )
     models.add(session.store, model)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
@@ -36,12 +38,25 @@ def fit_temperature(logits: NDArray[np.float64], classes: ClassCodes) -> float:
     >>> probabilities(sure[:1], found).round(1)
     array([[0.8, 0.2]])
     """
+    return _best(
+        lambda temperature: (
+            negative_log_likelihood(logits, classes, temperature)
+            + np.log(temperature) ** 2 / (2 * PRIOR**2 * len(classes))
+        )
+    )
+
+
+def match_temperature(logits: NDArray[np.float64], targets: NDArray[np.float64]) -> float:
+    """Return the temperature under which a model's words come closest to another's, without any label.
+
+    The cross-entropy against ``targets`` [rows, classes], the other's probabilities of the same rows, is least. A
+    student that learnt from smoothed labels so speaks on its teacher's scale.
+    """
+    return _best(lambda temperature: float(-(targets * log_softmax(logits / temperature, axis=1)).sum(axis=1).mean()))
+
+
+def _best(cost: Callable[[float], float]) -> float:
     found = minimize_scalar(
-        lambda log_temperature: (
-            negative_log_likelihood(logits, classes, float(np.exp(log_temperature)))
-            + log_temperature**2 / (2 * PRIOR**2 * len(classes))
-        ),
-        bounds=BOUNDS,
-        method="bounded",
+        lambda log_temperature: cost(float(np.exp(log_temperature))), bounds=BOUNDS, method="bounded"
     )
     return float(np.exp(found.x))

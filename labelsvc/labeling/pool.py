@@ -82,6 +82,16 @@ def _table(block: PseudoLabels, scores: NDArray[np.float64], names: pa.Array) ->
     return pa.table(columns, schema=schema(names.to_pylist()))
 
 
+def read_distributions(path: Path, rows: int) -> tuple[SampleNumbers, NDArray[np.float64]]:
+    """Return the sample numbers and probabilities [rows, classes] of the first ``rows`` of a predictions file."""
+    batch = next(pq.ParquetFile(path).iter_batches(rows, columns=["sample_no", "probabilities"]), None)
+    if batch is None:
+        return np.empty(0, np.int64), np.empty((0, 0))
+    probabilities = batch["probabilities"]
+    flat = probabilities.flatten().to_numpy().astype(np.float64)
+    return batch["sample_no"].to_numpy(), flat.reshape(len(batch), probabilities.type.list_size)
+
+
 def read_predictions(path: Path, classes: Sequence[str]) -> PseudoLabels:
     """Return what a predictions file says of each sample, without the full distributions."""
     columns = ["sample_no", "label", "confidence", "runner_up", "runner_up_probability"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -140,3 +141,14 @@ def test_weights_that_changed_are_refused(taught: Path) -> None:
     (taught / teacher.path).unlink()
     with pytest.raises(InputError, match="gone"):
         flows.evaluate(taught, model=teacher.model_id)
+
+
+def test_a_truth_of_null_says_nothing(labeled: Path, digits: Digits, tmp_path: Path) -> None:
+    """Rows of a file of truth without a label, or that come twice, are not counted as wrong or again."""
+    known = pq.read_table(digits.truth)
+    told = flows.evaluate(labeled, truth=digits.truth).score
+    blank = known.slice(0, 10).set_column(known.schema.get_field_index("label"), "label", [[None] * 10])
+    twice = pa.concat_tables([known.slice(10), known.slice(10, 5), blank.cast(known.schema)])
+    found = flows.evaluate(labeled, truth=written(tmp_path / "truth.parquet", twice)).score
+    assert found.rows == told.rows - 10
+    assert found.labeled - found.right <= told.labeled - told.right

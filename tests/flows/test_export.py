@@ -138,3 +138,41 @@ def test_without_a_model_nothing_is_exported(ingested: Path, tmp_path: Path) -> 
     with pytest.raises(InputError, match="labelsvc train"):
         flows.export(ingested, tmp_path / "student.onnx")
     assert not (tmp_path / "student.onnx").exists()
+
+
+def test_the_same_export_again_writes_nothing(exported_once: Path, tmp_path: Path) -> None:
+    """A file that is still there as it was written is left alone; a changed one is written anew."""
+    workspace, target = shutil.copytree(beside(exported_once), tmp_path / "workspace"), tmp_path / "again.onnx"
+    assert not flows.export(workspace, target).repeated
+    written_at = target.stat().st_mtime_ns
+    assert flows.export(workspace, target).repeated
+    assert target.stat().st_mtime_ns == written_at
+
+
+def test_an_interrupt_inside_torch_stays_one(
+    exported_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A Ctrl-C that the exporter wraps in an error of its own is still a Ctrl-C, and leaves no file."""
+
+    def interrupted(*_: object, **__: object) -> None:
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as error:
+            raise RuntimeError("Failed to export the model") from error
+
+    monkeypatch.setattr("torch.onnx.export", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        flows.export(shutil.copytree(beside(exported_once), tmp_path / "workspace"), tmp_path / "new.onnx")
+    assert not (tmp_path / "new.onnx").exists()
+
+
+@pytest.mark.parametrize("same", ["source", "student"])
+def test_predict_never_writes_over_what_it_reads(
+    exported_once: Path, digits: Digits, tmp_path: Path, same: str
+) -> None:
+    """Neither the pictures nor the student can be the file to write."""
+    student, source = shutil.copy(exported_once, tmp_path), shutil.copy(digits.test, tmp_path)
+    before = Path(source).read_bytes()
+    with pytest.raises(UsageError, match="is what is read"):
+        flows.predict(student, source, source if same == "source" else student, CPU)
+    assert Path(source).read_bytes() == before

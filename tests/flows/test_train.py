@@ -14,7 +14,7 @@ import pytest
 
 from labelsvc import flows
 from labelsvc.config import TrainConfig
-from labelsvc.errors import InputError, UsageError
+from labelsvc.errors import InputError, LabelsvcError, UsageError
 from labelsvc.records import Progress
 
 from .digits import HELD_OUT, POOL, QUICK, SHORT, TEST, Digits, Heard, ask, newest
@@ -227,3 +227,21 @@ def test_rows_are_accounted_for(ingested: Path) -> None:
     """A training is given the train rows and has labels for all of them."""
     rows = flows.train(ingested, SHORT).rows
     assert (rows.given, rows.labeled, rows.abstained) == (60, 60, 0)
+
+
+def test_a_training_that_diverges_leaves_no_model(ingested: Path) -> None:
+    """A loss that is no number ends the training with what to do about it, and nothing to label with."""
+    wild = replace(SHORT, steps=30, settings={"learning_rate": "100000"})
+    with pytest.raises(LabelsvcError, match=r"diverged.*learning_rate"):
+        flows.train(ingested, wild)
+    assert ask(ingested, "SELECT count(*) FROM model") == [(0,)]
+    assert flows.list_runs(ingested)[0].status == "failed"
+
+
+def test_lost_weights_are_trained_again(taught: Path) -> None:
+    """A training whose weights are gone is not done: the same call makes the same ones."""
+    before = newest(taught)
+    (taught / before.path).unlink()
+    again = flows.train(taught, QUICK)
+    assert not again.repeated
+    assert again.model.sha256 == before.sha256

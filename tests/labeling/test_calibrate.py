@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from labelsvc.labeling.calibrate import BOUNDS, PRIOR, fit_temperature, negative_log_likelihood, probabilities
+from labelsvc.labeling.calibrate import (
+    BOUNDS,
+    PRIOR,
+    fit_temperature,
+    match_temperature,
+    negative_log_likelihood,
+    probabilities,
+)
 from labelsvc.records import ClassCodes
 
 
@@ -67,3 +74,9 @@ def test_the_likelihood_is_a_mean_over_rows() -> None:
     logits = np.log([[0.5, 0.5], [0.9, 0.1]])
     found = negative_log_likelihood(logits, np.array([0, 1], np.int32), 1.0)
     assert found == pytest.approx(-(np.log(0.5) + np.log(0.1)) / 2)
+
+
+def test_a_blunter_voice_is_brought_to_the_others_scale() -> None:
+    """Where one model's logits are another's, three times as small, the temperature found is a third."""
+    logits, _ = drawn(1.0, rows=300)
+    assert match_temperature(logits / 3, probabilities(logits)) == pytest.approx(1 / 3, rel=1e-3)

@@ -133,3 +133,17 @@ def test_an_unknown_sample_names_its_neighbours(animals: Task) -> None:
         questions.history(animals.store, "train/img_0024.png")
     with pytest.raises(InputError, match="no sample with the id 'zzz'"):
         questions.history(animals.store, "zzz")
+
+
+@pytest.mark.parametrize(
+    "sql", ["FROM 'https://example.com/x.parquet'", "FROM store", "FROM predictions", "INSTALL httpfs", "LOAD httpfs"]
+)
+def test_a_question_reaches_neither_the_network_nor_our_variables(
+    animals: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sql: str
+) -> None:
+    """Nothing is fetched or installed for a question, and the program's own names are no tables."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    with pytest.raises(UsageError) as told:
+        answer(animals, sql)
+    assert "Python" not in str(told.value)
+    assert not (tmp_path / "home").exists()
