@@ -29,6 +29,11 @@ class PictureShape:
     width: int
     channels: int
 
+    @property
+    def values(self) -> int:
+        """How many values a picture has, of a byte each."""
+        return self.height * self.width * self.channels
+
     def __str__(self) -> str:
         return f"{self.height}×{self.width}×{self.channels}"
 

@@ -58,7 +58,7 @@ def content_hash(data: bytes) -> str:
 
 def rows_per_batch(shape: PictureShape) -> int:
     """Return how many rows to read at a time so that a decoded batch takes at most about 32 MB."""
-    return max(1, min(512, (32 << 20) // (shape.height * shape.width * shape.channels)))
+    return max(1, min(512, (32 << 20) // shape.values))
 
 
 def decode_batches(

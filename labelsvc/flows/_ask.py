@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from labelsvc.flows._session import open_store
+from labelsvc.flows._session import open_store, predictions_of
 from labelsvc.store import label_sets, questions, runs
 from labelsvc.store.questions import SampleHistory
 from labelsvc.store.runs import RunRecord
@@ -28,11 +28,8 @@ def query(workspace: str | Path, sql: str) -> Iterator[pa.RecordBatchReader]:
     place = find(Path(workspace))
     store = open_store(place)
     current = label_sets.current(store)
-    paths = []
-    if current is not None:
-        said = place.root / runs.get(store, current.run_id).outcome.get("predictions", "")
-        paths = [said] if said.is_file() else []
-    with questions.query(store, sql, paths) as reader:
+    said = predictions_of(place, store, current) if current else None
+    with questions.query(store, sql, [said] if said else []) as reader:
         yield reader
 
 

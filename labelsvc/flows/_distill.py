@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from labelsvc.config import TrainConfig, digest
 from labelsvc.errors import InputError
 from labelsvc.flows._models import is_kept
-from labelsvc.flows._session import open_store, recorded, versions
+from labelsvc.flows._session import open_store, predictions_of, recorded, versions
 from labelsvc.flows._teach import Assignment, teach
 from labelsvc.labeling.pool import read_distributions, read_predictions
 from labelsvc.labeling.select import accept, thresholds_by_class
@@ -110,8 +110,8 @@ def _teachers_words(
     workspace: Workspace, store: Store, label_set: LabelSet
 ) -> tuple[SampleNumbers, NDArray[np.float64]] | None:
     """Return the teacher's probabilities of some of what it was shown, None where the file is gone."""
-    predictions = workspace.root / runs.get(store, label_set.run_id).outcome.get("predictions", "missing")
-    return read_distributions(predictions, COMPARED_ROWS) if predictions.is_file() else None
+    said = predictions_of(workspace, store, label_set)
+    return read_distributions(said, COMPARED_ROWS) if said else None
 
 
 def _accepted_calibration(
@@ -120,11 +120,11 @@ def _accepted_calibration(
     """Return the teacher's labels of the calibration inputs that the set's policy accepts."""
     policy = label_sets.policy(store, label_set)
     classes = models.get(store, label_set.model_id).classes
-    predictions = workspace.root / runs.get(store, label_set.run_id).outcome.get("predictions", "missing")
-    if not predictions.is_file():
+    said = predictions_of(workspace, store, label_set)
+    if said is None:
         raise InputError(
             f"the predictions behind label set {label_set.label_set_id} are gone; run `labelsvc label` again"
         )
-    words = read_predictions(predictions, classes)
+    words = read_predictions(said, classes)
     shown = words.where(np.isin(words.numbers, hidden))
     return accept(shown, thresholds_by_class(policy.threshold, policy.class_thresholds, classes))

@@ -92,8 +92,9 @@ class _Exam:
         device = find_device("auto")
         prepare(device)
         inputs = open_inputs(workspace, store, truth.numbers)
-        row_bytes = inputs.shape.height * inputs.shape.width * inputs.shape.channels
-        return cls(workspace, held_out.class_names(store), truth, open_rows(truth.numbers, inputs, device, row_bytes))
+        return cls(
+            workspace, held_out.class_names(store), truth, open_rows(truth.numbers, inputs, device, inputs.shape.values)
+        )
 
     def score(self, model: Model, *, path: Path | None = None) -> Score:
         network = open_network(self.workspace, model, path=path).to(self.rows.device)

@@ -112,9 +112,8 @@ def _asked(session: Session, model: Model, numbers: SampleNumbers, device_name: 
     """Ask the model about ``numbers``, block by block."""
     device = find_device(device_name)
     prepare(device)
-    shape = model.preprocessing.shape
     inputs = open_inputs(session.workspace, session.store, numbers)
-    rows = open_rows(numbers, inputs, device, shape.height * shape.width * shape.channels)
+    rows = open_rows(numbers, inputs, device, inputs.shape.values)
     return predict_rows(open_network(session.workspace, model).to(device), rows, model.temperature)
 
 

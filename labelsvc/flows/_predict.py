@@ -9,6 +9,7 @@ from labelsvc.config import PredictConfig
 from labelsvc.data.columns import ColumnNames
 from labelsvc.data.reading import row_count
 from labelsvc.errors import UsageError
+from labelsvc.labeling.select import check_thresholds
 from labelsvc.records import SILENCE, Listener, Progress, RowCount
 from labelsvc.student.infer import load
 from labelsvc.student.predict import predict_file
@@ -41,8 +42,7 @@ def predict(
         LabelsvcError: the asked device does not work.
     """
     config = config or PredictConfig()
-    if not 0 <= config.threshold <= 1:
-        raise UsageError(f"--threshold {config.threshold} is no probability; it must lie between 0 and 1")
+    check_thresholds(config.threshold, {}, ())
     if Path(target).exists() and any(Path(target).samefile(path) for path in (student, source) if Path(path).exists()):
         raise UsageError(f"{target} is what is read; name another file to write")
     opened = load(Path(student), device=config.device)

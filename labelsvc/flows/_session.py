@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from labelsvc import __version__
-from labelsvc.records import RowCount
+from labelsvc.records import LabelSet, RowCount
 from labelsvc.store import runs
 from labelsvc.store.database import Store
 from labelsvc.workspace import Workspace
@@ -62,6 +62,13 @@ def recorded(workspace: Workspace, run: runs.NewRun) -> Iterator[Session]:
         stop_reason=session.stop_reason,
         outcome=session.outcome,
     )
+
+
+def predictions_of(workspace: Workspace, store: Store, label_set: LabelSet) -> Path | None:
+    """Return the file of all that a label set's model said of what it was shown, None where it is gone."""
+    said = runs.get(store, label_set.run_id).outcome.get("predictions")
+    path = workspace.root / said if said else None
+    return path if path is not None and path.is_file() else None
 
 
 def versions() -> Mapping[str, str]:

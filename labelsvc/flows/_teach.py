@@ -100,8 +100,7 @@ class _Room:
         return networks.build(self.network, self.preprocessing, len(self.classes), seed=self.assignment.config.seed)
 
     def rows(self, numbers: SampleNumbers) -> Rows:
-        shape = self.preprocessing.shape
-        return open_rows(numbers, self.inputs, self.device, shape.height * shape.width * shape.channels)
+        return open_rows(numbers, self.inputs, self.device, self.inputs.shape.values)
 
     @cached_property
     def exam(self) -> Rows:
