@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from labelsvc.config import parse_duration, parse_pairs
+from labelsvc.config import parse_duration, parse_pairs, parse_sides
 from labelsvc.errors import UsageError
 
 from . import settings
@@ -46,6 +46,20 @@ Calibration = Annotated[
     float | None,
     _option("--calibration", metavar="N", help="Labeled rows kept for promises: a share below 1, else a count."),
 ]
+GroupColumn = Annotated[
+    str | None, _option("--group-column", metavar="NAME", help="The column of groups; a group's rows share a role.")
+]
+ImageRoot = Annotated[str | None, _option("--image-root", metavar="FOLDER", help="Where the paths of pictures start.")]
+Shape = Annotated[str | None, _option("--shape", metavar="HxWxC", help="The shape of pictures that are raw bytes.")]
+Size = Annotated[str | None, _option("--size", metavar="HxW", help="The size to which pictures are decoded.")]
+LabelsFile = Annotated[str | None, _option("--labels", metavar="FILE", help="A file of id and label, joined by id.")]
+Classes = Annotated[
+    str | None, _option("--classes", metavar="A,B,...", help="The classes in order, or a text file of them.")
+]
+MissingLabel = Annotated[str | None, _option("--missing-label", metavar="VALUE", help="The label that means none.")]
+MaxFailed = Annotated[
+    str, _option("--max-failed", metavar="N", help="Pictures that may fail to decode: a count, or 1%.")
+]
 
 CacheGb = Annotated[float, _option("--cache-gb", metavar="GB", min=0, help="How much of decoded inputs to keep.")]
 
@@ -67,6 +81,10 @@ ClassThreshold = Annotated[
     list[str] | None,
     _option("--class-threshold", metavar="NAME=P", help="A class's own threshold; repeatable."),
 ]
+Rounds = Annotated[
+    int, _option("--rounds", metavar="R", min=1, help="Label, then distill and label again, R - 1 times.")
+]
+Resume = Annotated[bool, _option("--resume", help="Continue the newest interrupted one, as it was started.")]
 Message = Annotated[str, _option("--message", metavar="TEXT", help="A word on the label set.")]
 FromModel = Annotated[
     str | None, _option("--from", metavar="MODEL", help="A model's id, any unique ending of it, or latest.")
@@ -91,6 +109,20 @@ Folder = Annotated[Path, _option("--folder", metavar="PATH", help="Where everyth
 def seconds(budget: str | None) -> float | None:
     """Return a budget in seconds."""
     return None if budget is None else parse_duration(budget)
+
+
+def sides(text: str | None, flag: str) -> tuple[int, ...] | None:
+    """Return the sides of ``--shape`` or ``--size``."""
+    return None if text is None else parse_sides(text, flag)
+
+
+def class_names(text: str | None) -> tuple[str, ...]:
+    """Return the names of ``--classes``: separated by commas, or the lines of a text file."""
+    if text is None:
+        return ()
+    file = Path(text)
+    names = file.read_text(encoding="utf-8").splitlines() if file.is_file() else text.split(",")
+    return tuple(name.strip() for name in names if name.strip())
 
 
 def pairs(texts: Sequence[str] | None) -> dict[str, str]:

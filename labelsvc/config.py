@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 import tomllib
 from collections.abc import Mapping
@@ -30,6 +31,14 @@ class IngestConfig:
     validation: float | None = None
     calibration: float | None = None
     cache_gb: float = 20.0  # of decoded inputs kept; beyond it the least recently used go, to be decoded again
+    group_column: str | None = None  # rows of one value (photos of one product) share a role
+    image_root: str | None = None  # where relative paths of pictures start; nothing outside it is read
+    shape: tuple[int, ...] | None = None  # (height, width[, channels]) of pictures that are raw bytes
+    size: tuple[int, int] | None = None  # (height, width) to which all pictures are decoded
+    labels: str | None = None  # a file of (id, label), joined by id
+    classes: tuple[str, ...] = ()  # names and order of the classes; others are then an error
+    missing_label: str | None = None  # the label that means none
+    max_failed: str = "0"  # pictures that may fail to decode: a count, or a share as 1%
 
 
 @dataclass(frozen=True)
@@ -76,6 +85,13 @@ class LabelConfig:
     model: str | None = None  # any unique ending of a model's id, or ``latest``
     device: str = "auto"
     message: str = ""
+    rounds: int = 1  # label, then (distill, label) one time less
+    steps: int | None = None  # of each student between rounds; None: as many as its teacher took
+    budget: float | None = None  # of each student between rounds, in seconds
+
+    def __post_init__(self) -> None:
+        if self.rounds < 1:
+            raise UsageError(f"--rounds {self.rounds} must be at least 1")
 
 
 @dataclass(frozen=True)
@@ -86,6 +102,9 @@ class PredictConfig:
     device: str = "auto"
     image_column: str | None = None
     id_column: str | None = None
+    image_root: str | None = None
+    shape: tuple[int, ...] | None = None
+    max_failed: str = "0"
 
 
 def digest(*parts: object) -> str:
@@ -108,6 +127,38 @@ def parse_duration(text: str) -> float:
     if seconds <= 0:
         raise UsageError(f"{text!r} is no duration; write 90s, 2m or 1.5h")
     return seconds
+
+
+def parse_sides(text: str, flag: str) -> tuple[int, ...]:
+    """Return (height, width) or (height, width, channels) from 28x28 or 32x32x3; a single side is a square's.
+
+    Raises:
+        UsageError: it is none of these.
+
+    >>> parse_sides("28x28", "--size"), parse_sides("64", "--size"), parse_sides("32x48x3", "--shape")
+    ((28, 28), (64, 64), (32, 48, 3))
+    """
+    sides = tuple(int(side) for side in re.split("[x×]", text.strip()) if side.isascii() and side.isdigit())
+    if len(sides) == 1:
+        sides *= 2
+    if len(sides) not in (2, 3) or len(re.split("[x×]", text)) not in (1, len(sides)) or min(sides) < 1:
+        raise UsageError(f"{flag} {text}: write HEIGHTxWIDTH or HEIGHTxWIDTHxCHANNELS, such as 28x28 or 32x32x3")
+    return sides
+
+
+def parse_tolerance(text: str, rows: int) -> int:
+    """Return how many of ``rows`` rows may fail: a count, or a share such as 1%.
+
+    Raises:
+        UsageError: it is neither.
+
+    >>> parse_tolerance("3", 1000), parse_tolerance("0.5%", 1000)
+    (3, 5)
+    """
+    found = re.fullmatch(r"(\d+)|(\d+(?:\.\d+)?)%", text.strip())
+    if found is None or float(found[2] or 0) > 100:
+        raise UsageError(f"--max-failed {text}: write a count such as 10, or a share such as 1%")
+    return int(found[1]) if found[1] else math.floor(float(found[2]) * rows / 100)
 
 
 def parse_pairs(texts: list[str], flag: str) -> dict[str, str]:
