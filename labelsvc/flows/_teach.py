@@ -142,7 +142,7 @@ def _prepare(session: Session, assignment: Assignment, listener: Listener) -> _R
         listener,
         device,
         inputs,
-        _statistics(inputs, numbers, config.seed),
+        _preprocessing(network, inputs, numbers, config.seed),
         samples.class_names(session.store),
         validation,
         network,
@@ -150,8 +150,11 @@ def _prepare(session: Session, assignment: Assignment, listener: Listener) -> _R
     )
 
 
-def _statistics(inputs: Inputs, numbers: SampleNumbers, seed: int) -> Preprocessing:
+def _preprocessing(network: str, inputs: Inputs, numbers: SampleNumbers, seed: int) -> Preprocessing:
     """Measure mean and deviation per channel, in units of [0, 1], on a few thousand inputs."""
+    if network in networks.SCALING_ITSELF:
+        channels = inputs.shape.channels
+        return Preprocessing(inputs.shape, (0.0,) * channels, (1.0,) * channels)
     some = np.random.default_rng(seed).permutation(numbers)[:STATISTICS_ROWS]
     pixels = inputs.gather(some).reshape(-1, inputs.shape.channels) / 255.0
     mean, std = pixels.mean(axis=0), pixels.std(axis=0).clip(min=1e-3)

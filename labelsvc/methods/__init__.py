@@ -11,12 +11,14 @@ from typing import Any
 
 from labelsvc.errors import UsageError
 from labelsvc.methods.contract import Method
+from labelsvc.methods.pseudo_label import PseudoLabel
 from labelsvc.methods.softmatch import SoftMatch
 from labelsvc.methods.supervised import Supervised
 from labelsvc.optim.recipe import Recipe
 
 METHODS: Mapping[str, type[Any]] = {
     "supervised": Supervised,
+    "pseudo-label": PseudoLabel,
     "softmatch": SoftMatch,
 }
 

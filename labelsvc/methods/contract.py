@@ -26,6 +26,27 @@ class Problem:
 
 
 @dataclass(frozen=True)
+class Course:
+    """How long a training is: the rows that there are to learn from, and the steps that will be taken."""
+
+    labeled: int
+    pool: int
+    steps: int
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Which rows a step takes: places in an endless sequence of shuffled rows, where ``n`` places are an epoch of n.
+
+    ``pool_weight`` is how much the pool counts by the method's schedule.
+    """
+
+    labeled: range
+    pool: range
+    pool_weight: float = 1.0
+
+
+@dataclass(frozen=True)
 class Networks:
     """The network that is stepped, and the moving average of its weights."""
 
@@ -35,12 +56,16 @@ class Networks:
 
 @dataclass(frozen=True)
 class Batch:
-    """The rows of one step. ``weak`` and ``strong`` are two views of the same pool rows, None without a pool."""
+    """The rows of one step. ``weak`` and ``strong`` are two views of the same pool rows, None where it takes none.
+
+    ``labeled`` may hold no rows at all; ``pool_weight`` is the turn's.
+    """
 
     labeled: Float[Tensor, "labeled ..."]
     classes: Int[Tensor, " labeled"]
     weak: Float[Tensor, "pool ..."] | None = None
     strong: Float[Tensor, "pool ..."] | None = None
+    pool_weight: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -66,8 +91,21 @@ class Method(Protocol):
     def labeled_view(self) -> str:
         """The view in which it sees labeled rows: weak or strong."""
 
+    @property
+    def needs_strong(self) -> bool:
+        """Whether it wants a strong view of pool rows, beside the weak one."""
+
+    def turn(self, step: int, course: Course) -> Turn:
+        """Return what a step learns from, as a pure function of its number; most take ``both_at_once``."""
+
     def init(self, problem: Problem) -> Memory:
         """Return the memory before the first step."""
 
     def loss(self, networks: Networks, memory: Memory, batch: Batch, progress: float) -> tuple[Losses, Memory]:
         """Return the losses of a step and the memory after it; ``progress`` runs from 0 to 1."""
+
+
+def both_at_once(recipe: Recipe, step: int) -> Turn:
+    """Return the turn of a method that takes a labeled batch and a pool batch at every step."""
+    labeled, pool = recipe.labeled_batch, recipe.pool_batch
+    return Turn(range(step * labeled, (step + 1) * labeled), range(step * pool, (step + 1) * pool))

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from labelsvc.errors import UsageError
 from labelsvc.losses import cross_entropy, weighted_cross_entropy
-from labelsvc.methods.contract import Batch, Losses, Networks, Problem
+from labelsvc.methods.contract import Batch, Course, Losses, Networks, Problem, Turn, both_at_once
 from labelsvc.optim.recipe import Recipe
 
 
@@ -49,6 +49,7 @@ class SoftMatch:
     recipe: Recipe = field(default_factory=lambda: Recipe(learning_rate=0.06, ema_decay=0.998, pool_batch=192))
 
     needs_pool = True
+    needs_strong = True
     labeled_view = "weak"
 
     def __post_init__(self) -> None:
@@ -60,6 +61,10 @@ class SoftMatch:
         ):
             if not low <= getattr(self, name) <= high:
                 raise UsageError(f"{name}={getattr(self, name)} must lie between {low} and {high}")
+
+    def turn(self, step: int, course: Course) -> Turn:  # noqa: ARG002
+        """Take both kinds of rows at every step."""
+        return both_at_once(self.recipe, step)
 
     def init(self, problem: Problem) -> Running:
         """Start as if every class were as likely and confidence were that of a guess."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from labelsvc.errors import UsageError
 from labelsvc.losses import cross_entropy
-from labelsvc.methods.contract import Batch, Losses, Networks, Problem
+from labelsvc.methods.contract import Batch, Course, Losses, Networks, Problem, Turn, both_at_once
 from labelsvc.optim.recipe import Recipe
 
 
@@ -25,12 +25,17 @@ class Supervised:
     recipe: Recipe = field(default_factory=lambda: Recipe(learning_rate=0.06, ema_decay=0.996))
 
     needs_pool = False
+    needs_strong = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.smoothing < 1:
             raise UsageError(f"smoothing={self.smoothing} must lie in [0, 1)")
         if self.labeled_view not in ("weak", "strong"):
             raise UsageError(f"labeled_view={self.labeled_view!r} must be weak or strong")
+
+    def turn(self, step: int, course: Course) -> Turn:  # noqa: ARG002
+        """Take a labeled batch at every step."""
+        return both_at_once(self.recipe, step)
 
     def init(self, problem: Problem) -> None:
         """Remember nothing."""

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from labelsvc.errors import UsageError
 from labelsvc.networks.convnet import convnet
 from labelsvc.networks.residual import resnet18, wideresnet_28_2
+from labelsvc.networks.tutorial import tutorial
 from labelsvc.records import PictureShape, Preprocessing
 
 Builder = Callable[[PictureShape, int], nn.Module]
@@ -24,7 +25,9 @@ NETWORKS: Mapping[str, Builder] = {
     "convnet": convnet,
     "wideresnet-28-2": wideresnet_28_2,
     "resnet18": resnet18,
+    "tutorial": tutorial,
 }
+SCALING_ITSELF = frozenset({"tutorial"})  # nets that want pictures in [0, 1] as they are, not standardised
 
 
 class PictureClassifier(nn.Module):

@@ -7,7 +7,9 @@ the plan's seed: the same plan on the same CPU and thread count gives the same w
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import torch
@@ -15,12 +17,12 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from labelsvc.errors import UsageError
-from labelsvc.methods.contract import Batch, Losses, Memory, Method, Networks, Problem
+from labelsvc.methods.contract import Batch, Course, Losses, Memory, Method, Networks, Problem
 from labelsvc.networks import PictureClassifier
 from labelsvc.optim.average import Average
 from labelsvc.optim.optimiser import Optimiser
 from labelsvc.optim.precision import autocast, find_dtype
-from labelsvc.training.rows import Rows, Shuffle
+from labelsvc.training.rows import Rows, Shuffle, mixed
 from labelsvc.views import Views
 
 
@@ -65,7 +67,7 @@ class State:
 
 @dataclass(frozen=True)
 class Interval:
-    """What was measured since the last pause, means over its steps."""
+    """What was measured since the last pause: means over the steps that had a figure."""
 
     step: int
     figures: Mapping[str, float]
@@ -102,7 +104,7 @@ def run(state: State, lesson: Lesson, plan: Plan) -> Iterator[Interval]:
 def take_step(state: State, batch: Batch, plan: Plan) -> Losses:
     """Take one step on a batch: loss, descent, average."""
     progress = state.step / plan.steps
-    with autocast(plan.device, find_dtype(plan.device)):
+    with _dropout(plan, state.step), autocast(plan.device, find_dtype(plan.device)):
         losses, state.memory = plan.method.loss(state.networks, state.memory, batch, progress)
     state.optimiser.step(losses.total, progress)
     state.average.update(state.step)
@@ -110,29 +112,40 @@ def take_step(state: State, batch: Batch, plan: Plan) -> Losses:
     return losses
 
 
+@contextmanager
+def _dropout(plan: Plan, step: int) -> Iterator[None]:
+    """Let dropout, which draws from torch's global generators, depend on nothing but the seed and the step."""
+    with torch.random.fork_rng([plan.device] if plan.device.type == "cuda" else []):
+        torch.manual_seed(mixed(plan.seed, step))
+        yield
+
+
 class Sampler:
     """Batches by step number: shuffled labeled rows, shuffled pool rows, and their views."""
 
     def __init__(self, lesson: Lesson, plan: Plan) -> None:
         self._lesson = lesson
-        self._recipe = plan.method.recipe
+        self._method = plan.method
         self._pool = lesson.pool if plan.method.needs_pool else None
+        self._course = Course(len(lesson.labeled), len(self._pool or ()), plan.steps)
         self._labeled_view = lesson.views.strong if plan.method.labeled_view == "strong" else lesson.views.weak
-        self._labeled_order = Shuffle(len(lesson.labeled), plan.seed)
-        self._pool_order = Shuffle(len(self._pool), plan.seed + 1) if self._pool else None
+        self._labeled_order = Shuffle(self._course.labeled, plan.seed)
+        self._pool_order = Shuffle(self._course.pool, plan.seed + 1)
 
     def draw(self, step: int, generator: torch.Generator) -> Batch:
         """Return the batch of a step: the rows by the step's number, their views by the generator."""
-        size = self._recipe.labeled_batch
-        index = self._labeled_order.take(step * size, size)
-        labeled = self._labeled_view(self._lesson.labeled.take(index), generator)
+        turn = self._method.turn(step, self._course)
+        index = self._labeled_order.take(turn.labeled)
+        labeled = self._lesson.labeled.take(index)
+        if len(index):
+            labeled = self._labeled_view(labeled, generator)
         classes = self._lesson.classes[index].to(labeled.device, non_blocking=True)
-        if self._pool is None or self._pool_order is None:
-            return Batch(labeled, classes)
-        size = self._recipe.pool_batch
-        pool = self._pool.take(self._pool_order.take(step * size, size))
-        weak, strong = self._lesson.views.weak(pool, generator), self._lesson.views.strong(pool, generator)
-        return Batch(labeled, classes, weak, strong)
+        if self._pool is None or not turn.pool:
+            return Batch(labeled, classes, pool_weight=turn.pool_weight)
+        pool = self._pool.take(self._pool_order.take(turn.pool))
+        weak = self._lesson.views.weak(pool, generator)
+        strong = self._lesson.views.strong(pool, generator) if self._method.needs_strong else None
+        return Batch(labeled, classes, weak, strong, turn.pool_weight)
 
 
 class _Measured:
@@ -140,14 +153,14 @@ class _Measured:
 
     def __init__(self) -> None:
         self._sums: dict[str, Tensor] = {}
-        self._steps = 0
+        self._steps: Counter[str] = Counter()
 
     def add(self, losses: Losses) -> None:
-        figures = {"loss": losses.total.detach(), **losses.figures}
-        self._sums = {name: self._sums[name] + value if self._sums else value for name, value in figures.items()}
-        self._steps += 1
+        for name, value in {"loss": losses.total.detach(), **losses.figures}.items():
+            self._sums[name] = self._sums[name] + value if name in self._sums else value
+            self._steps[name] += 1
 
     def take(self) -> dict[str, float]:
-        means = {name: float(value) / self._steps for name, value in self._sums.items()}
-        self._sums, self._steps = {}, 0
+        means = {name: float(value) / self._steps[name] for name, value in self._sums.items()}
+        self._sums, self._steps = {}, Counter()
         return means

@@ -78,19 +78,23 @@ class Shuffle:
         self._epoch = -1
         self._order = torch.empty(0, dtype=torch.int64)
 
-    def take(self, start: int, count: int) -> Tensor:
-        """Return the row indices at places ``start`` to ``start + count`` of the endless sequence."""
-        pieces = []
-        while count > 0:
+    def take(self, places: range) -> Tensor:
+        """Return the row indices at consecutive places of the endless sequence."""
+        pieces = [torch.empty(0, dtype=torch.int64)]
+        start, stop = places.start, places.stop
+        while start < stop:
             epoch, offset = divmod(start, self._rows)
-            piece = self._order_of(epoch)[offset : offset + count]
-            pieces.append(piece)
-            start, count = start + len(piece), count - len(piece)
+            pieces.append(self._order_of(epoch)[offset : offset + stop - start])
+            start += len(pieces[-1])
         return torch.cat(pieces)
 
     def _order_of(self, epoch: int) -> Tensor:
         if epoch != self._epoch:
-            mixed = int(np.random.SeedSequence([self._seed, epoch]).generate_state(1)[0])
-            generator = torch.Generator().manual_seed(mixed)
+            generator = torch.Generator().manual_seed(mixed(self._seed, epoch))
             self._epoch, self._order = epoch, torch.randperm(self._rows, generator=generator)
         return self._order
+
+
+def mixed(seed: int, place: int) -> int:
+    """Return a seed made of a seed and a number, such that neighbours have nothing in common."""
+    return int(np.random.SeedSequence([seed, place]).generate_state(1)[0])

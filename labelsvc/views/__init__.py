@@ -15,7 +15,7 @@ from torch import Tensor
 
 from labelsvc.errors import UsageError
 from labelsvc.records import PictureShape
-from labelsvc.views.pictures import glyphs_strong, glyphs_weak, photos_strong, photos_weak
+from labelsvc.views.pictures import glyphs_strong, glyphs_weak, photos_strong, photos_weak, unchanged
 
 Pictures = Float[Tensor, "batch channels height width"]  # between 0 and 1
 View = Callable[[Tensor, torch.Generator], Tensor]
@@ -32,6 +32,7 @@ class Views:
 VIEWS: Mapping[str, Views] = {
     "glyphs": Views(glyphs_weak, glyphs_strong),
     "photos": Views(photos_weak, photos_strong),
+    "none": Views(unchanged, unchanged),
 }
 
 

@@ -21,6 +21,11 @@ PHOTO_WEAK = AffineRange(shift=0.125, flip=True)
 PHOTO_STRONG = AffineRange(degrees=20, shift=0.125, scale=0.2, shear=0.2, flip=True)
 
 
+def unchanged(pictures: Tensor, generator: torch.Generator) -> Tensor:  # noqa: ARG001 - a view has one shape
+    """Leave pictures as they are, for methods that know no views."""
+    return pictures
+
+
 def glyphs_weak(pictures: Tensor, generator: torch.Generator) -> Tensor:
     """Shift by up to a twenty-fifth of the side."""
     return random_affine(pictures, GLYPH_WEAK, generator)
