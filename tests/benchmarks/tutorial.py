@@ -1,6 +1,6 @@
 """The tutorial on pseudo-labeling, done over: MNIST, 1,000 balanced labels, its network, three draws of labels.
 
-Run: ``LABELSVC_TEST_DATA=DIR uv run python tests/benchmarks/tutorial.py WORKSPACES [DRAW...]``, where ``DIR/mnist`` is as
+Run: ``LABELSVC_TEST_DATA=DIR uv run python tests/benchmarks/tutorial.py WORKSPACES [DRAW...]``; ``DIR/mnist`` is as
 for ``mnist.py``. Each draw trains three times, and what is done in ``WORKSPACES`` is not done again: 100 epochs on the
 labels alone, the alternating form at its published length, Lee's form at half of it. The last checkpoint counts; the
 curves of α and of accuracy (scored after training) lie in each workspace's store, in the view ``curves``.

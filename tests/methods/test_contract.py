@@ -23,6 +23,14 @@ EVERY = pytest.mark.parametrize("name", METHODS)
 # Of every field of every method, values that are refused: both sides of its bounds, and what is no value at all.
 OUT_OF_BOUNDS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "supervised": {"smoothing": ("-0.01", "1", "nan"), "labeled_view": ("sideways", "")},
+    "pseudo-label": {
+        "form": ("sideways", ""),
+        "alpha_f": ("-0.01", "101", "nan"),
+        "t1": ("0", "600", "nan"),
+        "t2": ("99", "1e7", "nan"),
+        "rest": ("-1", "1e7", "nan"),
+        "every": ("0", "-3"),
+    },
     "softmatch": {
         "lambda_max": ("-0.01", "10.1", "nan"),
         "sigmas": ("0", "10.1", "nan"),
@@ -47,7 +55,8 @@ def batch(method: Method, *, labeled: int = 6, pool: int = 9) -> Batch:
     if not method.needs_pool:
         return Batch(given, task.classes[:labeled])
     pictures = task.pool.take(torch.arange(pool))
-    return Batch(given, task.classes[:labeled], views.weak(pictures, generator), views.strong(pictures, generator))
+    weak, strong = views.weak(pictures, generator), views.strong(pictures, generator)
+    return Batch(given, task.classes[:labeled], weak, strong if method.needs_strong else None)
 
 
 def networks_of(seed: int = 0) -> Networks:
