@@ -17,6 +17,7 @@ def distill(  # noqa: PLR0913 - an option each
     seed: options.Seed = TrainConfig.seed,
     set_: options.Set = None,
     keep_moments: options.KeepMoments = TrainConfig.keep_moments,
+    resume: options.Resume = False,
     workspace: options.Workspace = options.WORKSPACE,
     as_json: options.AsJson = False,
     show_config: options.ShowConfig = False,  # noqa: ARG001 - settings.Verb answers it
@@ -38,6 +39,8 @@ def distill(  # noqa: PLR0913 - an option each
         settings=options.pairs(set_),
     )
     with terminal.listening() as listener:
+        if resume:
+            config = flows.interrupted_training(workspace, "distill", listener)
         outcome = flows.distill(workspace, config, listener=listener)
     if as_json:
         answer.say("distill", outcome)

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from . import answer, closing, options, settings, tables, terminal
 
+if TYPE_CHECKING:
+    from labelsvc.flows._labels import NamedLabelSet
+
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A name of your own.")]
+Actor = Annotated[
+    str | None,
+    typer.Option("--actor", metavar="NAME", show_envvar=False, help="Who decided, where the file does not say."),
+]
 LabelSet = Annotated[
     str, typer.Argument(metavar="LABEL_SET", help="An id, a unique ending of it, a tag, current, latest.")
 ]
@@ -18,13 +25,14 @@ LabelSet = Annotated[
 def app() -> typer.Typer:
     """Build the group of verbs."""
     group = typer.Typer(
-        cls=settings.Verbs, rich_markup_mode=None, help="List, tag, compare, roll back and export label sets."
+        cls=settings.Verbs, rich_markup_mode=None, help="List, tag, compare, roll back, export and decide on labels."
     )
     group.command("list", cls=settings.Verb)(list_)
     group.command("tag", cls=settings.Verb)(tag)
     group.command("diff", cls=settings.Verb)(diff)
     group.command("rollback", cls=settings.Verb)(rollback)
     group.command("export", cls=settings.Verb)(export)
+    group.command("decide", cls=settings.Verb)(decide)
     return group
 
 
@@ -41,21 +49,8 @@ def list_(
     if as_json:
         answer.say("labels list", label_sets=found)
         return
-    rows = [(one.label_set, ", ".join(one.names)) for one in found]
-    tables.show(
-        ["label set", "names", "round", "labels", "model", "run", "message"],
-        [
-            [
-                terminal.short(one.label_set_id),
-                names,
-                one.round,
-                one.rows,
-                *_origin(one.model_id, one.run_id),
-                one.message,
-            ]
-            for one, names in rows
-        ],
-    )
+    head = ["label set", "names", "written (UTC)", "round", "threshold", "labels", "model", "run", "message"]
+    tables.show(head, [_row(one) for one in found])
 
 
 def tag(
@@ -134,5 +129,42 @@ def export(
     closing.close(outcome, workspace, abstained="unlabeled")
 
 
-def _origin(model_id: str, run_id: str) -> tuple[str, str]:
-    return terminal.short(model_id), terminal.short(run_id)
+def decide(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="Parquet or CSV of id, decision, label, actor, lead_time_s.")
+    ],
+    *,
+    actor: Actor = None,
+    workspace: options.Workspace = options.WORKSPACE,
+    as_json: options.AsJson = False,
+    show_config: options.ShowConfig = False,  # noqa: ARG001 - settings.Verb answers it
+) -> None:
+    """Take people's decisions on labels from a file.
+
+    A decision is confirm, relabel, reject or unsure. All rows are taken, or none where one is wrong.
+    """
+    from labelsvc import flows
+
+    outcome = flows.decide_labels(workspace, file, actor=actor)
+    if as_json:
+        answer.say("labels decide", outcome)
+    kinds = ", ".join(f"{count:,} {kind}" for kind, count in outcome.decisions.items())
+    terminal.note(f"{outcome.path}: {kinds or 'no decisions'}")
+    closing.close(outcome, workspace, labeled="decided", abstained=None)
+
+
+def _row(named: NamedLabelSet) -> list[object]:
+    one = named.label_set
+    origin = [terminal.short(one.model_id), terminal.short(one.run_id)]
+    written = named.created_at.isoformat(sep=" ", timespec="seconds")
+    names = ", ".join(named.names)
+    return [
+        terminal.short(one.label_set_id),
+        names,
+        written,
+        one.round,
+        named.threshold,
+        one.rows,
+        *origin,
+        one.message,
+    ]

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
@@ -37,6 +40,7 @@ from . import (
 )
 
 INTERRUPTED = 130
+ENDING = b"\ninterrupted; ending in order (Ctrl-C again quits at once)\n"
 BROKEN_PIPE = 141  # what a shell reports of a program that SIGPIPE ended
 
 VERBS = (
@@ -61,15 +65,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program with the arguments after its name, and return its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        code = _invoke(given)
-        sys.stdout.flush()
+        with _interruptible():
+            code = _invoke(given)
+            sys.stdout.flush()
     except LabelsvcError as error:
         return _fail(str(error), error.exit_code)
     except typer.TyperException as error:
         return _fail(_usage(error), error.exit_code)
     except KeyboardInterrupt:
         again = terminal.as_typed(shlex.join(["labelsvc", *given]))
-        terminal.note(f"interrupted: what was finished is kept, and the same command does the rest: {again}")
+        terminal.note(f"interrupted: nothing that was done is lost, the same command goes on from here: {again}")
         return INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing is left to say to it
@@ -88,6 +93,28 @@ def program() -> Any:  # noqa: ANN401 - typer's Command is private
         app.command(cls=settings.Verb)(verb)
     app.add_typer(labels.app(), name="labels")
     return typer.main.get_command(app)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let the first Ctrl-C end the work in order, and a second one end the process at once."""
+
+    def quit_at_once(_signal: int, _frame: object) -> None:
+        os._exit(INTERRUPTED)
+
+    def end_in_order(_signal: int, _frame: object) -> None:
+        signal.signal(signal.SIGINT, quit_at_once)
+        os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, ENDING)
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():  # signals are the main thread's
+        yield
+        return
+    before = signal.signal(signal.SIGINT, end_in_order)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _say_version(asked: bool) -> None:

@@ -19,6 +19,7 @@ def train(  # noqa: PLR0913 - an option each
     balanced: options.Balanced = TrainConfig.balanced,
     set_: options.Set = None,
     keep_moments: options.KeepMoments = TrainConfig.keep_moments,
+    resume: options.Resume = False,
     workspace: options.Workspace = options.WORKSPACE,
     as_json: options.AsJson = False,
     show_config: options.ShowConfig = False,  # noqa: ARG001 - settings.Verb answers it
@@ -39,6 +40,8 @@ def train(  # noqa: PLR0913 - an option each
         settings=options.pairs(set_),
     )
     with terminal.listening() as listener:
+        if resume:
+            config = flows.interrupted_training(workspace, "train", listener)
         outcome = flows.train(workspace, config, listener=listener)
     if as_json:
         answer.say("train", outcome)

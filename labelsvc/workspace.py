@@ -44,6 +44,10 @@ class Workspace:
         path.mkdir(parents=True, exist_ok=True)
         return path
 
+    def checkpoint_path(self, run_id: str) -> Path:
+        """Return where the state of a training lies while it lasts."""
+        return self.root / "runs" / run_id / "checkpoint.pt"
+
     def relative(self, path: Path) -> str:
         """Return ``path`` as the store writes it: relative to the workspace."""
         return path.relative_to(self.root).as_posix()

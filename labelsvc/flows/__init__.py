@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from labelsvc.config import IngestConfig, LabelConfig, PredictConfig, TrainConfig
     from labelsvc.flows._ask import list_runs, query, trace
+    from labelsvc.flows._decide import decide_labels
     from labelsvc.flows._distill import distill
     from labelsvc.flows._doctor import doctor
     from labelsvc.flows._evaluate import evaluate
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from labelsvc.flows._labels import diff_labels, export_labels, list_labels, rollback_labels, tag_labels
     from labelsvc.flows._predict import predict
     from labelsvc.flows._quickstart import quickstart
+    from labelsvc.flows._resume import interrupted_rounds, interrupted_run, interrupted_training
     from labelsvc.flows._run import RunConfig, run
     from labelsvc.flows._train import train
 
@@ -36,6 +38,7 @@ _PLACES = {
     "PredictConfig": "labelsvc.config",
     "RunConfig": "labelsvc.flows._run",
     "TrainConfig": "labelsvc.config",
+    "decide_labels": "labelsvc.flows._decide",
     "diff_labels": "labelsvc.flows._labels",
     "distill": "labelsvc.flows._distill",
     "doctor": "labelsvc.flows._doctor",
@@ -43,6 +46,9 @@ _PLACES = {
     "export": "labelsvc.flows._export",
     "export_labels": "labelsvc.flows._labels",
     "ingest": "labelsvc.flows._ingest",
+    "interrupted_rounds": "labelsvc.flows._resume",
+    "interrupted_run": "labelsvc.flows._resume",
+    "interrupted_training": "labelsvc.flows._resume",
     "label": "labelsvc.flows._label",
     "list_labels": "labelsvc.flows._labels",
     "list_runs": "labelsvc.flows._ask",
@@ -62,6 +68,7 @@ __all__ = [
     "PredictConfig",
     "RunConfig",
     "TrainConfig",
+    "decide_labels",
     "diff_labels",
     "distill",
     "doctor",
@@ -69,6 +76,9 @@ __all__ = [
     "export",
     "export_labels",
     "ingest",
+    "interrupted_rounds",
+    "interrupted_run",
+    "interrupted_training",
     "label",
     "list_labels",
     "list_runs",

@@ -58,9 +58,7 @@ def distill(
     """
     place = find(Path(workspace))
     store = open_store(place)
-    label_set = label_sets.current(store)
-    if label_set is None:
-        raise InputError("no label set is current; write one with `labelsvc label`")
+    label_set = label_sets.get(store, label_sets.CURRENT)
     config = _as_long_as_teacher(store, replace(config or TrainConfig(), method="supervised"), label_set)
     method = change(STUDENT, "the student", config.settings)
     config_hash = digest(config, method, label_set.label_set_id, samples.state_digest(store))
@@ -77,12 +75,13 @@ def distill(
         pool=np.empty(0, np.int64),
         config=config,
         parent_id=label_set.model_id,
+        round=label_set.round,
         elder=_teachers_words(place, store, label_set),
     )
     settings = {**asdict(config), "label_set": label_set.label_set_id}
     device = describe(find_device(config.device))
     run = NewRun("distill", settings, config_hash, config.seed, versions(), device, parent_run)
-    with recorded(place, run) as session:
+    with recorded(place, run, resumable=True) as session:
         session.rows = RowCount(given=len(lessons), labeled=len(lessons))
         model = teach(session, assignment, listener)
     return DistillOutcome(session.run_id, model, label_set, session.outcome["steps"], session.rows, NEXT)

@@ -13,6 +13,7 @@ from labelsvc.flows._inputs import open_inputs
 from labelsvc.flows._models import newest, open_network
 from labelsvc.flows._session import Session, open_store, recorded, versions
 from labelsvc.labeling.pool import Answers, predict_rows, read_predictions, write_predictions
+from labelsvc.labeling.rounds import Round
 from labelsvc.labeling.select import accept, check_thresholds, thresholds_by_class
 from labelsvc.records import (
     SILENCE,
@@ -32,12 +33,13 @@ from labelsvc.training.device import describe, find_device, prepare
 from labelsvc.training.rows import open_rows
 from labelsvc.workspace import find
 
+ONE_ROUND = "one round done"
 NEXT = 'labelsvc query "SELECT label, source, count(*) FROM labels GROUP BY ALL ORDER BY ALL"'
 
 
 @dataclass(frozen=True)
 class LabelOutcome:
-    """A written label set, and what became of the pool."""
+    """A written label set, what became of the pool and, where more than one was asked for, each round."""
 
     run_id: str
     label_set: LabelSet
@@ -45,6 +47,8 @@ class LabelOutcome:
     rows: RowCount
     next_command: str
     repeated: bool = False
+    stop_reason: str | None = ONE_ROUND
+    rounds: tuple[Round, ...] = ()
 
 
 def label(
@@ -56,14 +60,28 @@ def label(
 ) -> LabelOutcome:
     """Predict the pool with the newest model and write the labels that reach the threshold as a label set.
 
-    The set becomes ``current``. Calibration inputs are predicted too, but never written as labels. The same call
-    again, on the same pool and model, returns the same set.
+    The set becomes ``current``. Calibration inputs are predicted too, but never written as labels. With several
+    ``rounds`` a student is distilled from the set and labels the pool in its turn, and so on, until a reason to stop
+    is found. The same call again, on the same pool and model, returns the same set.
 
     Raises:
         InputError: nothing was ingested or trained.
-        UsageError: a threshold is no probability, or names an unknown class.
+        UsageError: a threshold is no probability, or names an unknown class; steps and a budget are both given.
     """
     config = config or LabelConfig()
+    if config.rounds > 1:
+        from labelsvc.flows._rounds import label_in_rounds  # which is made of single rounds
+
+        return label_in_rounds(workspace, config, listener=listener, parent_run=parent_run)
+    if (config.steps, config.budget) != (None, None):
+        listener.note("--steps and --budget are for the students between rounds, and one round has none")
+    return label_once(workspace, config, listener=listener, parent_run=parent_run)
+
+
+def label_once(
+    workspace: str | Path, config: LabelConfig, *, listener: Listener, parent_run: str | None
+) -> LabelOutcome:
+    """Do one round: predict, select, write. Raises as ``label`` does."""
     place = find(Path(workspace))
     store = open_store(place)
     model = newest(store, config.model)
@@ -75,6 +93,7 @@ def label(
     if done is not None:
         listener.note(f"run {done.run_id} wrote these very labels; nothing to do")
         label_set = label_sets.rollback(store, done.outcome["label_set"])  # an older one is current again
+        say_kept(label_set, config.message, listener)
         return LabelOutcome(done.run_id, label_set, model, done.rows, NEXT, repeated=True)
     device = describe(find_device(config.device))
     run = NewRun("label", asdict(config), config_hash, None, versions(), device, parent_run)
@@ -85,9 +104,21 @@ def label(
         accepted = accepted.where(np.isin(accepted.numbers, pool))
         label_set = _write(session, config, model, accepted)
         session.rows = RowCount(given=len(pool), labeled=len(accepted), abstained=len(pool) - len(accepted))
-        session.stop_reason = "one round done"
+        session.stop_reason = ONE_ROUND
         session.outcome["label_set"] = label_set.label_set_id
     return LabelOutcome(session.run_id, label_set, model, session.rows, NEXT)
+
+
+def round_of(model: Model) -> int:
+    """Return the round whose labels ``model`` writes: a teacher's the first, a student's the one after its own."""
+    return model.round + 1 if model.role == "student" else 1
+
+
+def say_kept(label_set: LabelSet, message: str, listener: Listener) -> None:
+    """Tell the listener that a set that was written before keeps its message, where another was given now."""
+    if message and message != label_set.message:
+        kept = f"the message {label_set.message!r}" if label_set.message else "no message"
+        listener.note(f"label set {label_set.label_set_id} has {kept}, which stays: a label set is never changed")
 
 
 def _predictions(
@@ -127,6 +158,7 @@ def _write(session: Session, config: LabelConfig, model: Model, accepted: Pseudo
         policy_id=policy.policy_id,
         rows=len(accepted),
         digest="",
+        round=round_of(model),
         parent_id=current.label_set_id if current else None,
         message=config.message,
     )

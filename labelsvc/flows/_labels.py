@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -20,10 +21,12 @@ from labelsvc.workspace import find, written_beside
 
 @dataclass(frozen=True)
 class NamedLabelSet:
-    """A label set with the names that point to it."""
+    """A label set with the names that point to it, when it was written (UTC), and at which threshold."""
 
     label_set: LabelSet
     names: tuple[str, ...]
+    created_at: datetime
+    threshold: float
 
 
 @dataclass(frozen=True)
@@ -39,14 +42,18 @@ class LabelsExported:
 def list_labels(workspace: str | Path) -> list[NamedLabelSet]:
     """Return all label sets, oldest first, with their aliases."""
     store = open_store(find(Path(workspace)))
-    names = label_sets.names(store)
-    return [NamedLabelSet(found, names.get(found.label_set_id, ())) for found in label_sets.listing(store)]
+    names, writings = label_sets.names(store), label_sets.writings(store)
+    return [
+        NamedLabelSet(found, names.get(found.label_set_id, ()), *writings[found.label_set_id])
+        for found in label_sets.listing(store)
+    ]
 
 
 def tag_labels(workspace: str | Path, name: str, label_set: str = "current", *, force: bool = False) -> LabelSet:
     """Give a label set a name of one's own.
 
     Raises:
+        InputError: the current set is meant, and none was written yet.
         UsageError: the name is reserved, or taken and not ``force``; or there is no such set.
     """
     return label_sets.tag(open_store(find(Path(workspace))), name, label_set, force=force)
@@ -56,6 +63,7 @@ def diff_labels(workspace: str | Path, before: str, after: str = "current") -> L
     """Return what one label set says otherwise than another.
 
     Raises:
+        InputError: the current set is meant, and none was written yet.
         UsageError: there is no such set.
     """
     return label_sets.diff(open_store(find(Path(workspace))), before, after)
@@ -65,6 +73,7 @@ def rollback_labels(workspace: str | Path, to: str | None = None) -> LabelSet:
     """Point ``current`` at an older label set, by default the one before; nothing is deleted.
 
     Raises:
+        InputError: no set was written yet.
         UsageError: there is no such set, or none before the current one.
     """
     return label_sets.rollback(open_store(find(Path(workspace))), to)

@@ -65,7 +65,7 @@ def run(
         "onnx": str(onnx or ""),
     }
     whole = NewRun("run", {**named, **asdict(config)}, digest(named, config), config.train.seed, versions())
-    with recorded(place, whole) as session:
+    with recorded(place, whole, resumable=True) as session:
         parent = session.run_id
         ingest(place.root, files, test=test, config=config.ingest, listener=listener, parent_run=parent)
         taught = train(place.root, config.train, listener=listener, parent_run=parent)

@@ -27,6 +27,7 @@ class Session:
     workspace: Workspace
     store: Store
     run_id: str
+    resumed: bool = False  # whether an earlier process began it
     rows: RowCount = field(default_factory=RowCount)
     stop_reason: str | None = None
     outcome: dict[str, Any] = field(default_factory=dict)
@@ -43,10 +44,19 @@ def open_store(workspace: Workspace) -> Store:
 
 
 @contextmanager
-def recorded(workspace: Workspace, run: runs.NewRun) -> Iterator[Session]:
-    """Record ``run`` from its start to its end, whichever way it ends."""
-    run_id = runs.start(open_store(workspace), run)
-    session = Session(workspace, Store(workspace.store_path, patience=PATIENCE), run_id)
+def recorded(workspace: Workspace, run: runs.NewRun, *, resumable: bool = False) -> Iterator[Session]:
+    """Record ``run`` from its start to its end, whichever way it ends.
+
+    Where it is ``resumable`` and one of the same config was interrupted, that run goes on.
+    """
+    store = open_store(workspace)
+    earlier = unfinished(workspace, store, run.command, run.config_hash) if resumable else None
+    if earlier is None:
+        run_id = runs.start(store, run)
+    else:
+        run_id = earlier.run_id
+        runs.reopen(store, run_id)
+    session = Session(workspace, Store(workspace.store_path, patience=PATIENCE), run_id, resumed=earlier is not None)
     try:
         yield session
     except BaseException as error:
@@ -62,6 +72,16 @@ def recorded(workspace: Workspace, run: runs.NewRun) -> Iterator[Session]:
         stop_reason=session.stop_reason,
         outcome=session.outcome,
     )
+
+
+def unfinished(
+    workspace: Workspace, store: Store, command: str, config_hash: str | None = None
+) -> runs.RunRecord | None:
+    """Return the newest run of a command if it can be gone on with: interrupted, or failed with a checkpoint."""
+    found = runs.find_unfinished(store, command, config_hash)
+    if found is None or (found.status == "failed" and not workspace.checkpoint_path(found.run_id).exists()):
+        return None
+    return found
 
 
 def predictions_of(workspace: Workspace, store: Store, label_set: LabelSet) -> Path | None:
@@ -83,4 +103,6 @@ def versions() -> Mapping[str, str]:
 
 
 def _in_a_line(error: BaseException) -> str:
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted by the user"
     return f"{type(error).__name__}: {error}".splitlines()[0]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property
 
@@ -36,6 +37,7 @@ from labelsvc.records import (
 )
 from labelsvc.store import models, runs, samples
 from labelsvc.store.identifiers import new_id
+from labelsvc.training.checkpoint import load, save
 from labelsvc.training.device import find_device, prepare
 from labelsvc.training.loop import Interval, Lesson, Plan, State, begin, run
 from labelsvc.training.predict import logits_of
@@ -43,7 +45,11 @@ from labelsvc.training.probe import steps_for
 from labelsvc.training.rows import Rows, open_rows
 from labelsvc.workspace import written_beside
 
+RESOLVED = "config.json"  # of a run: its config with everything that was left open
 REPORTS = 100  # how often a training says how far it is
+LONGEST_INTERVAL = 500  # steps, between two such moments, and so between two checkpoints
+CHECKPOINT_SECONDS = 2.0  # between two checkpoints, at least
+CHECKPOINT_SHARE = 0.02  # of the time that checkpoints may take
 EXAMS = 20  # how often it is measured on validation rows
 CURVES = pa.schema([("step", pa.int64()), ("name", pa.string()), ("value", pa.float64()), ("round", pa.int32())])
 STATISTICS_ROWS = 4096  # from which the inputs' mean and deviation are taken
@@ -60,24 +66,37 @@ class Assignment:
     pool: SampleNumbers
     config: TrainConfig
     parent_id: str | None = None
+    round: int = 1
     elder: tuple[SampleNumbers, NDArray[np.float64]] | None = None  # its parent's probabilities of some samples
 
 
 def teach(session: Session, assignment: Assignment, listener: Listener) -> Model:
-    """Train as assigned, keep weights and curves in the run's folder, and return the recorded model."""
+    """Train as assigned, keep weights and curves in the run's folder, and return the recorded model.
+
+    A run that was interrupted goes on from its last checkpoint, with the steps that it was planned with.
+    """
+    known = models.by_run(session.store, session.run_id) if session.resumed else ()
+    if known:  # interrupted between its last write and its end
+        return _concluded(session, known[-1], _planned_before(session) or 0)
+    checkpoint = session.workspace.checkpoint_path(session.run_id)
     room = _prepare(session, assignment, listener)
     lesson = room.lesson()
     plan = _plan(room, lesson)
     _write_resolved(room, plan)
-    listener.note(f"{plan.steps:,} steps of {assignment.method_name} with {room.network} on {room.device}")
     session.outcome = {"steps": plan.steps}
     state = begin(room.make_network(), lesson, plan)
-    points = _follow(room, state, lesson, plan)
+    points = load(state, checkpoint) if checkpoint.exists() else []
+    listener.note(_opening(room, plan, state.step))
+    _follow(room, state, lesson, plan, points)
     _write_curves(room, points)
-    model = _keep(room, state)
     runs.add_metrics(session.store, session.run_id, points)
-    session.stop_reason = f"all {plan.steps:,} steps done"
-    session.outcome["model"] = model.model_id
+    return _concluded(session, _keep(room, state), plan.steps)
+
+
+def _concluded(session: Session, model: Model, steps: int) -> Model:
+    session.stop_reason = f"all {steps:,} steps done"
+    session.outcome = {"steps": steps, "model": model.model_id}
+    session.workspace.checkpoint_path(session.run_id).unlink(missing_ok=True)
     return model
 
 
@@ -163,11 +182,24 @@ def _preprocessing(network: str, inputs: Inputs, numbers: SampleNumbers, seed: i
 
 def _plan(room: _Room, lesson: Lesson) -> Plan:
     config, method = room.assignment.config, room.assignment.method
-    steps, seconds = config.steps or 0, config.seconds
-    if seconds is not None:
-        steps = steps_for(seconds, room.make_network, lesson, Plan(method, 1, config.seed, room.device))
-    pauses = _spread(steps, REPORTS) | _spread(steps, config.keep_moments)
+    steps = _planned_before(room.session) if room.session.resumed else None
+    if steps is None and config.seconds is not None:
+        steps = steps_for(config.seconds, room.make_network, lesson, Plan(method, 1, config.seed, room.device))
+    steps = config.steps or 0 if steps is None else steps
+    pauses = _spread(steps, max(REPORTS, steps // LONGEST_INTERVAL)) | _spread(steps, config.keep_moments)
     return Plan(method, steps, config.seed, room.device, pauses)
+
+
+def _planned_before(session: Session) -> int | None:
+    """Return how many steps an interrupted run was planned with, None where it did not come that far."""
+    resolved = session.folder / RESOLVED
+    return int(json.loads(resolved.read_text(encoding="utf-8"))["steps"]) if resolved.exists() else None
+
+
+def _opening(room: _Room, plan: Plan, done: int) -> str:
+    if done:
+        return f"going on with run {room.session.run_id} at step {done:,} of {plan.steps:,}"
+    return f"{plan.steps:,} steps of {room.assignment.method_name} with {room.network} on {room.device}"
 
 
 def _spread(steps: int, count: int) -> frozenset[int]:
@@ -187,19 +219,20 @@ def _write_resolved(room: _Room, plan: Plan) -> None:
         "labeled": len(assignment.labeled),
         "pool": len(assignment.pool),
     }
-    with written_beside(room.session.folder / "config.json") as partial:
+    with written_beside(room.session.folder / RESOLVED) as partial:
         partial.write_text(json.dumps(resolved, indent=2, sort_keys=True), encoding="utf-8")
 
 
-def _follow(room: _Room, state: State, lesson: Lesson, plan: Plan) -> list[MetricPoint]:
-    """Train to the end, showing how it goes and keeping moments, and return the curves."""
+def _follow(room: _Room, state: State, lesson: Lesson, plan: Plan, points: list[MetricPoint]) -> None:
+    """Train to the end, showing how it goes, keeping moments and checkpoints, and adding to the curves."""
     moments = _spread(plan.steps, room.assignment.config.keep_moments)
     exams = _spread(plan.steps, EXAMS) if len(room.validation) else frozenset()
-    started = time.monotonic()
-    points: list[MetricPoint] = []
+    clock = _Clock(state.step)
+    checkpoint = room.session.workspace.checkpoint_path(room.session.run_id)
     for interval in run(state, lesson, plan):
         figures = dict(interval.figures)
         if not math.isfinite(figures["loss"]):
+            checkpoint.unlink(missing_ok=True)
             raise LabelsvcError(
                 f"the training diverged: by step {interval.step:,} its loss is {figures['loss']}; "
                 "nothing was kept, try a smaller --set learning_rate"
@@ -210,8 +243,35 @@ def _follow(room: _Room, state: State, lesson: Lesson, plan: Plan) -> list[Metri
             path = room.session.folder / "moments" / f"step-{interval.step:09d}.safetensors"
             weights.save(state.average.network, path)
         points += [MetricPoint(interval.step, name, value) for name, value in figures.items()]
-        room.listener.progress(_progress(room, interval, plan, seconds=time.monotonic() - started))
-    return points
+        room.listener.progress(_progress(room, interval, plan, rate=clock.rate(interval.step)))
+        if clock.is_due() or interval.step == plan.steps:
+            with clock.keeping():
+                save(state, points, checkpoint)
+
+
+class _Clock:
+    """When the last checkpoint was kept, and how fast it goes; nothing that is trained depends on it."""
+
+    def __init__(self, first_step: int) -> None:
+        self._first_step = first_step
+        self._started = self._kept = time.monotonic()
+        self._pause = CHECKPOINT_SECONDS
+
+    def rate(self, step: int) -> float:
+        """Return steps per second since the start."""
+        return (step - self._first_step) / max(time.monotonic() - self._started, 1e-9)
+
+    def is_due(self) -> bool:
+        """Return whether it is time for a checkpoint."""
+        return time.monotonic() - self._kept >= self._pause
+
+    @contextmanager
+    def keeping(self) -> Iterator[None]:
+        """Time the writing of a checkpoint, so that the next one waits its share."""
+        started = time.monotonic()
+        yield
+        self._kept = time.monotonic()
+        self._pause = max(CHECKPOINT_SECONDS, (self._kept - started) / CHECKPOINT_SHARE)
 
 
 def _write_curves(room: _Room, points: Sequence[MetricPoint]) -> None:
@@ -225,13 +285,13 @@ def _exam_accuracy(room: _Room, state: State) -> float:
     return float((answers == room.validation.classes).mean())
 
 
-def _progress(room: _Room, interval: Interval, plan: Plan, *, seconds: float) -> Progress:
+def _progress(room: _Room, interval: Interval, plan: Plan, *, rate: float) -> Progress:
     recipe = plan.method.recipe
     rows = recipe.labeled_batch + (recipe.pool_batch if plan.method.needs_pool else 0)
     facts = {"loss": f"{interval.figures['loss']:.3f}"}
     if "used" in interval.figures:
         facts["pool used"] = f"{interval.figures['used']:.0%}"
-    facts["rows/s"] = f"{interval.step * rows / max(seconds, 1e-9):,.0f}"
+    facts["rows/s"] = f"{rate * rows:,.0f}"
     return Progress(f"train {room.assignment.role}", interval.step, plan.steps, "steps", facts)
 
 
@@ -268,6 +328,7 @@ def _keep(room: _Room, state: State) -> Model:
         temperature=temperature,
         calibrated=len(room.validation) > 0,
         parent_id=assignment.parent_id,
+        round=assignment.round,
     )
     models.add(session.store, model)
     return model

@@ -65,7 +65,7 @@ def train(
     pool = _pool(store, labeled, listener)
     assignment = Assignment("teacher", config.method, method, labeled, pool, config)
     run = NewRun("train", asdict(config), config_hash, config.seed, versions(), device, parent_run)
-    with recorded(place, run) as session:
+    with recorded(place, run, resumable=True) as session:
         session.rows = RowCount(given=len(labeled), labeled=len(labeled))
         model = teach(session, assignment, listener)
     return TrainOutcome(session.run_id, model, session.outcome["steps"], session.rows, NEXT)

@@ -9,13 +9,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import duckdb
 import numpy as np
 import pyarrow as pa
 
-from labelsvc.errors import LabelsvcError, UsageError
+from labelsvc.errors import InputError, LabelsvcError, UsageError
 from labelsvc.records import LabelSet, Policy, PseudoLabels
 from labelsvc.store.comparison import LabelDiff, diff_of
 from labelsvc.store.database import Store, arrow, now
@@ -97,6 +98,7 @@ def get(store: Store, name: str) -> LabelSet:
     """Return a label set by a tag, ``current``, ``latest``, its identifier or a unique ending of it.
 
     Raises:
+        InputError: ``current`` is asked for, and no set was written yet.
         UsageError: there is none, or several end so.
     """
     with store.reading() as connection:
@@ -123,6 +125,13 @@ def names(store: Store) -> dict[str, tuple[str, ...]]:
             "SELECT label_set_id, list(name ORDER BY name) FROM alias GROUP BY label_set_id"
         ).fetchall()
     return {label_set_id: tuple(found) for label_set_id, found in rows}
+
+
+def writings(store: Store) -> dict[str, tuple[datetime, float]]:
+    """Return when each label set was written (UTC), and above which threshold but for classes with one of their own."""
+    with store.reading() as connection:
+        rows = connection.execute("SELECT label_set_id, created_at, threshold FROM label_sets").fetchall()
+    return {label_set_id: (created_at, threshold) for label_set_id, created_at, threshold in rows}
 
 
 def policy(store: Store, label_set: LabelSet) -> Policy:
@@ -308,7 +317,7 @@ def _get(connection: duckdb.DuckDBPyConnection, name: str) -> LabelSet:
     label_sets = {found.label_set_id: found for found in _fetch(connection, _OLDEST_FIRST, [])}
     aliased = _aliased(connection, name)
     if aliased is None and name == CURRENT:
-        raise UsageError("no label set is current yet; write one with `labelsvc label`")
+        raise InputError("no label set is current; write one with `labelsvc label`")
     return label_sets[aliased or resolve([*label_sets], name, what="label set")]
 
 

@@ -122,6 +122,28 @@ def find_done(store: Store, command: str, config_hash: str) -> RunRecord | None:
     return found[0] if found else None
 
 
+def find_unfinished(store: Store, command: str, config_hash: str | None = None) -> RunRecord | None:
+    """Return the newest run of this command (and config) if it ended before it was done, or None.
+
+    A run that still goes on, here or on another machine, is none.
+    """
+    if not store.path.exists():
+        return None
+    where = f"WHERE command = ? AND coalesce(config_hash = ?, true) {_NEWEST_FIRST} LIMIT 1"
+    with store.reading() as connection:
+        found = _fetch(connection, where, [command, config_hash])
+    return found[0] if found and found[0].status in ("interrupted", "failed") else None
+
+
+def reopen(store: Store, run_id: str) -> None:
+    """Record that this process goes on with a run that was interrupted."""
+    with store.writing() as connection:
+        connection.execute(
+            "UPDATE run SET status = 'running', pid = ?, host = ?, ended_at = NULL, error = NULL WHERE run_id = ?",
+            [os.getpid(), platform.node(), run_id],
+        )
+
+
 def find_predictions(store: Store, model_id: str, shown: str) -> str | None:
     """Return the newest predictions file that a run made with this model of these samples (by digest), or None."""
     with store.reading() as connection:

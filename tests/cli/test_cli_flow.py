@@ -329,7 +329,7 @@ def test_an_interrupt_says_what_to_type(workspace: Path) -> None:
         told = running.stderr.read().splitlines()
     assert running.returncode == 130
     assert told[-1].startswith(
-        "interrupted: what was finished is kept, and the same command does the rest: labelsvc train --steps 20"
+        "interrupted: nothing that was done is lost, the same command goes on from here: labelsvc train --steps 20"
     )
     assert not [line for line in told if "Traceback" in line]
     assert labelsvc("runs", "--json", "--workspace", workspace).json["runs"][0]["status"] == "interrupted"

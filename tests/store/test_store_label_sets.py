@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 from labeling_task import Row, Task
 
-from labelsvc.errors import LabelsvcError, UsageError
+from labelsvc.errors import InputError, LabelsvcError, UsageError
 from labelsvc.records import LabelSet, PseudoLabels
 from labelsvc.store import label_sets
 from labelsvc.store.export import EXPORT_SCHEMA
@@ -215,7 +215,9 @@ def test_a_set_that_is_not_made_current_moves_nothing(animals: Task) -> None:
 def test_without_a_set_nothing_is_current(animals: Task) -> None:
     """Before the first set there is no current one, and asking for it says what to do."""
     assert label_sets.current(animals.store) is None
-    for name in ("current", "latest", "abc"):
+    with pytest.raises(InputError, match="labelsvc label"):
+        label_sets.get(animals.store, "current")
+    for name in ("latest", "abc"):
         with pytest.raises(UsageError):
             label_sets.get(animals.store, name)
 

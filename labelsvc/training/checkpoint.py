@@ -1,0 +1,70 @@
+"""The state of a training in a file, and back: what is taken up from it goes on bit for bit as if it had never stopped.
+
+The order of rows and dropout depend on the step's number alone, so that nothing of them has to be kept.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import pickle
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from labelsvc.errors import InputError
+from labelsvc.methods.contract import Memory
+from labelsvc.records import MetricPoint
+from labelsvc.training.loop import State
+from labelsvc.workspace import written_beside
+
+
+def save(state: State, curves: Sequence[MetricPoint], path: Path) -> None:
+    """Write everything that changes while training, and the curves so far; ``path`` holds one state or the next."""
+    kept = {
+        "step": state.step,
+        "model": state.model.state_dict(),
+        "average": state.average.network.state_dict(),
+        "descent": state.optimiser.descent.state_dict(),
+        "memory": _tensors(state.memory),
+        "generator": state.generator.get_state(),
+        "curves": [dataclasses.astuple(point) for point in curves],
+    }
+    with written_beside(path) as partial:
+        torch.save(kept, partial)
+
+
+def load(state: State, path: Path) -> list[MetricPoint]:
+    """Put ``state``, as ``begin`` made it, where it was when the file was written, and return the curves up to there.
+
+    Raises:
+        InputError: the file is damaged, or of another network or method.
+    """
+    try:
+        kept: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        state.model.load_state_dict(kept["model"])
+        state.average.network.load_state_dict(kept["average"])
+        state.optimiser.descent.load_state_dict(kept["descent"])
+    except (RuntimeError, ValueError, KeyError, EOFError, pickle.UnpicklingError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"the checkpoint {path} cannot be taken up ({reason}); remove it to train anew") from error
+    state.memory = _filled(state.memory, kept["memory"])
+    state.generator.set_state(kept["generator"])
+    state.step = kept["step"]
+    return [MetricPoint(*point) for point in kept["curves"]]
+
+
+def _tensors(memory: Memory) -> dict[str, torch.Tensor]:
+    if memory is None:
+        return {}
+    return {field.name: getattr(memory, field.name) for field in dataclasses.fields(memory)}
+
+
+def _filled(memory: Memory, tensors: dict[str, torch.Tensor]) -> Memory:
+    """Return ``memory`` with other tensors, each on the device of the one that it replaces."""
+    if memory is None:
+        return None
+    return dataclasses.replace(
+        memory, **{name: tensor.to(getattr(memory, name).device) for name, tensor in tensors.items()}
+    )
