@@ -3,38 +3,74 @@
 from __future__ import annotations
 
 from labelsvc.config import IngestConfig
+from labelsvc.errors import UsageError
 
 from . import answer, closing, options, terminal
 
 
 def ingest(  # noqa: PLR0913 - an option each
-    files: options.Files,
+    files: options.Files = None,
     *,
     test: options.Test = None,
     id_column: options.IdColumn = None,
     label_column: options.LabelColumn = None,
     image_column: options.ImageColumn = None,
+    group_column: options.GroupColumn = None,
+    image_root: options.ImageRoot = None,
+    shape: options.Shape = None,
+    size: options.Size = None,
+    labels: options.LabelsFile = None,
+    classes: options.Classes = None,
+    missing_label: options.MissingLabel = None,
     validation: options.Validation = None,
     calibration: options.Calibration = None,
+    max_failed: options.MaxFailed = IngestConfig.max_failed,
     cache_gb: options.CacheGb = IngestConfig.cache_gb,
     workspace: options.Workspace = options.WORKSPACE,
     as_json: options.AsJson = False,
     show_config: options.ShowConfig = False,  # noqa: ARG001 - settings.Verb answers it
 ) -> None:
-    """Read labeled, unlabeled and test rows into the workspace."""
+    """Read labeled, unlabeled and test rows into the workspace.
+
+    With --labels alone, samples that are there already get their labels.
+    """
     from labelsvc import flows
 
-    config = IngestConfig(id_column, label_column, image_column, validation, calibration, cache_gb)
+    config = IngestConfig(
+        id_column=id_column,
+        label_column=label_column,
+        image_column=image_column,
+        validation=validation,
+        calibration=calibration,
+        cache_gb=cache_gb,
+        group_column=group_column,
+        image_root=image_root,
+        shape=options.sides(shape, "--shape"),
+        size=height_and_width(size),
+        labels=labels,
+        classes=options.class_names(classes),
+        missing_label=missing_label,
+        max_failed=max_failed,
+    )
     with terminal.listening() as listener:
-        outcome = flows.ingest(workspace, files, test=test or (), config=config, listener=listener)
+        outcome = flows.ingest(workspace, files or (), test=test or (), config=config, listener=listener)
     if as_json:
         answer.say("ingest", outcome)
     roles = ", ".join(f"{count:,} {role}" for role, count in outcome.roles.items() if count)
     terminal.note(f"new samples: {roles or 'none'}")
     terminal.note(f"{len(outcome.classes)} classes ({', '.join(outcome.classes)}), pictures {outcome.shape}")
-    if outcome.duplicates or outcome.same_content_other_id:
-        terminal.note(
-            f"{outcome.duplicates:,} rows were known already; "
-            f"{outcome.same_content_other_id:,} have the same picture as another id"
-        )
     closing.close(outcome, workspace, abstained="unlabeled")
+
+
+def height_and_width(size: str | None) -> tuple[int, int] | None:
+    """Return the sides of ``--size``.
+
+    Raises:
+        UsageError: they are not two.
+    """
+    sides = options.sides(size, "--size")
+    if sides is None:
+        return None
+    if len(sides) != 2:
+        raise UsageError(f"--size {size}: write HEIGHTxWIDTH, such as 28x28; channels follow from the pictures")
+    return sides[0], sides[1]

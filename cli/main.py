@@ -28,6 +28,7 @@ from . import (
     label,
     labels,
     methods,
+    pack,
     predict,
     query,
     quickstart,
@@ -46,6 +47,7 @@ BROKEN_PIPE = 141  # what a shell reports of a program that SIGPIPE ended
 VERBS = (
     quickstart.quickstart,
     run.run,
+    pack.pack,
     ingest.ingest,
     train.train,
     label.label,

@@ -32,7 +32,8 @@ AsJson = Annotated[bool, _option("--json", help="Print one JSON object on stdout
 ShowConfig = Annotated[bool, _option(settings.SHOW_CONFIG, help="Say each setting and its source; do nothing.")]
 
 Files = Annotated[
-    list[str], typer.Argument(metavar="FILE...", help="Parquet files; rows without a label join the pool.")
+    list[str] | None,
+    typer.Argument(metavar="FILE...", help="Parquet files, folders or patterns; rows without a label join the pool."),
 ]
 Test = Annotated[list[str] | None, _option("--test", metavar="FILE", help="Rows that only evaluate reads; repeatable.")]
 IdColumn = Annotated[str | None, _option("--id-column", metavar="NAME", help="The column of ids.")]

@@ -22,6 +22,9 @@ def predict(  # noqa: PLR0913 - an option each
     device: options.Device = PredictConfig.device,
     image_column: options.ImageColumn = None,
     id_column: options.IdColumn = None,
+    image_root: options.ImageRoot = None,
+    shape: options.Shape = None,
+    max_failed: options.MaxFailed = PredictConfig.max_failed,
     as_json: options.AsJson = False,
     show_config: options.ShowConfig = False,  # noqa: ARG001 - settings.Verb answers it
 ) -> None:
@@ -31,15 +34,23 @@ def predict(  # noqa: PLR0913 - an option each
     """
     from labelsvc import flows
 
-    config = PredictConfig(threshold, device, image_column, id_column)
+    config = PredictConfig(
+        threshold=threshold,
+        device=device,
+        image_column=image_column,
+        id_column=id_column,
+        image_root=image_root,
+        shape=options.sides(shape, "--shape"),
+        max_failed=max_failed,
+    )
     with terminal.listening() as listener:
         outcome = flows.predict(student, source, target, config, listener=listener)
     if as_json:
         answer.say("predict", outcome)
     terminal.note(f"wrote {outcome.path}")
     closing.close(outcome, None)
-    if outcome.rows.failed:
+    if outcome.rows.failed > outcome.allowed:
         raise TooManyFailedError(
-            f"{outcome.rows.failed:,} of {outcome.rows.given:,} rows failed; {outcome.path} is whole, "
-            "and its column `error` says why of each"
+            f"{outcome.rows.failed:,} of {outcome.rows.given:,} rows failed, and --max-failed allows "
+            f"{outcome.allowed:,}; {outcome.path} is whole, and its column `error` says why of each"
         )

@@ -5,17 +5,26 @@ from __future__ import annotations
 from labelsvc.config import IngestConfig, LabelConfig, TrainConfig
 
 from . import answer, closing, options, terminal
+from .ingest import height_and_width
 
 
 def run(  # noqa: PLR0913 - an option each
-    files: options.Files,
+    files: options.Files = None,
     *,
     test: options.Test = None,
     id_column: options.IdColumn = None,
     label_column: options.LabelColumn = None,
     image_column: options.ImageColumn = None,
+    group_column: options.GroupColumn = None,
+    image_root: options.ImageRoot = None,
+    shape: options.Shape = None,
+    size: options.Size = None,
+    labels: options.LabelsFile = None,
+    classes: options.Classes = None,
+    missing_label: options.MissingLabel = None,
     validation: options.Validation = None,
     calibration: options.Calibration = None,
+    max_failed: options.MaxFailed = IngestConfig.max_failed,
     cache_gb: options.CacheGb = IngestConfig.cache_gb,
     method: options.Method = TrainConfig.method,
     steps: options.Steps = None,
@@ -30,7 +39,9 @@ def run(  # noqa: PLR0913 - an option each
     threshold: options.Threshold = LabelConfig.threshold,
     class_threshold: options.ClassThreshold = None,
     message: options.Message = LabelConfig.message,
+    rounds: options.Rounds = LabelConfig.rounds,
     onnx: options.Onnx = None,
+    resume: options.Resume = False,
     workspace: options.Workspace = options.WORKSPACE,
     as_json: options.AsJson = False,
     show_config: options.ShowConfig = False,  # noqa: ARG001 - settings.Verb answers it
@@ -42,7 +53,22 @@ def run(  # noqa: PLR0913 - an option each
     from labelsvc import flows
 
     config = flows.RunConfig(
-        IngestConfig(id_column, label_column, image_column, validation, calibration, cache_gb),
+        IngestConfig(
+            id_column=id_column,
+            label_column=label_column,
+            image_column=image_column,
+            validation=validation,
+            calibration=calibration,
+            cache_gb=cache_gb,
+            group_column=group_column,
+            image_root=image_root,
+            shape=options.sides(shape, "--shape"),
+            size=height_and_width(size),
+            labels=labels,
+            classes=options.class_names(classes),
+            missing_label=missing_label,
+            max_failed=max_failed,
+        ),
         TrainConfig(
             method=method,
             steps=steps,
@@ -55,10 +81,21 @@ def run(  # noqa: PLR0913 - an option each
             keep_moments=keep_moments,
             settings=options.pairs(set_),
         ),
-        LabelConfig(threshold, options.thresholds(class_threshold), None, device, message),
+        LabelConfig(
+            threshold=threshold,
+            class_thresholds=options.thresholds(class_threshold),
+            device=device,
+            message=message,
+            rounds=rounds,
+        ),
     )
     with terminal.listening() as listener:
-        outcome = flows.run(workspace, files, test=test or (), onnx=onnx, config=config, listener=listener)
+        told = flows.ToldRun(tuple(files or ()), tuple(test or ()), onnx, config)
+        if resume:
+            told = flows.interrupted_run(workspace, listener)
+        outcome = flows.run(
+            workspace, told.files, test=told.test, onnx=told.onnx, config=told.config, listener=listener
+        )
     if as_json:
         answer.say("run", outcome)
     terminal.note(closing.trained(outcome.teacher))

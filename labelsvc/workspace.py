@@ -12,6 +12,7 @@ Knows paths and how to give a finished file its name; knows nothing of what is i
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from labelsvc.errors import InputError
+from labelsvc.errors import InputError, LabelsvcError
 
 
 @dataclass(frozen=True)
@@ -90,14 +91,44 @@ def written_beside(target: Path) -> Iterator[Path]:
     """Yield a path beside ``target`` to write to; it takes the target's name when the block succeeds.
 
     What the block leaves behind when it fails is removed, and ``target`` is as it was.
+
+    Raises:
+        InputError: the place cannot be written.
+        LabelsvcError: there is no room for it.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.stem}.", suffix=target.suffix)
-    os.close(handle)
-    partial = Path(name)
+    with writing_to(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.stem}.", suffix=target.suffix)
+        os.close(handle)
+        partial = Path(name)
+        try:
+            yield partial
+            partial.chmod(0o644)
+            partial.replace(target)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+NO_ENTRY = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST})
+
+
+@contextmanager
+def writing_to(target: Path) -> Iterator[None]:
+    """Say of a failure to write what was to be written, and what to do about it.
+
+    Raises:
+        InputError: the place cannot be written.
+        LabelsvcError: there is no room for it.
+    """
     try:
-        yield partial
-        partial.chmod(0o644)
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)
+        yield
+    except OSError as error:
+        if error.errno in NO_ROOM:
+            raise LabelsvcError(
+                f"{target} cannot be written: {os.strerror(error.errno)}; make room there and run the command again. "
+                "Nothing of it was kept, and what was there before is as it was"
+            ) from error
+        if error.errno in NO_ENTRY and str(error.filename or "").startswith(str(target.parent)):
+            raise InputError(f"{target} cannot be written: {error.strerror}; name another place") from error
+        raise

@@ -30,7 +30,7 @@ from labelsvc.data.decoding import decode_batches, rows_per_batch
 from labelsvc.data.reading import file_digest, read_batches
 from labelsvc.errors import InputError
 from labelsvc.records import PictureShape, Pixels
-from labelsvc.workspace import Workspace
+from labelsvc.workspace import Workspace, writing_to
 
 ABANDONED_AFTER = 24 * 3600.0  # seconds without a write, of a folder that never got its name
 
@@ -53,9 +53,10 @@ class PixelWriter:
         self.rows = 0
 
     def __enter__(self) -> Self:
-        self._folder.parent.mkdir(parents=True, exist_ok=True)
-        self._partial = Path(tempfile.mkdtemp(dir=self._folder.parent, prefix=f".{self._folder.name}."))
-        self._file = (self._partial / "pixels.u8").open("wb")
+        with writing_to(self._folder):
+            self._folder.parent.mkdir(parents=True, exist_ok=True)
+            self._partial = Path(tempfile.mkdtemp(dir=self._folder.parent, prefix=f".{self._folder.name}."))
+            self._file = (self._partial / "pixels.u8").open("wb")
         return self
 
     def append(self, pixels: Pixels) -> int:
@@ -63,7 +64,8 @@ class PixelWriter:
         first = self.rows
         if pixels.shape[1:] != (self._shape.height, self._shape.width, self._shape.channels):
             raise AssertionError(f"pictures of {pixels.shape[1:]} in a cache of {self._shape}")
-        self._file.write(np.ascontiguousarray(pixels, np.uint8).data)
+        with writing_to(self._folder):
+            self._file.write(np.ascontiguousarray(pixels, np.uint8).data)
         self.rows += len(pixels)
         return first
 
@@ -71,12 +73,13 @@ class PixelWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            self._file.close()
-            if kind is None:
-                meta = {"shape": asdict(self._shape), "rows": self.rows}
-                (self._partial / "meta.json").write_text(json.dumps(meta))
-                self._partial.chmod(0o755)
-                _put_in_place(self._partial, self._folder)
+            with writing_to(self._folder):
+                self._file.close()
+                if kind is None:
+                    meta = {"shape": asdict(self._shape), "rows": self.rows}
+                    (self._partial / "meta.json").write_text(json.dumps(meta))
+                    self._partial.chmod(0o755)
+                    _put_in_place(self._partial, self._folder)
         finally:
             shutil.rmtree(self._partial, ignore_errors=True)
 
@@ -123,7 +126,7 @@ def rebuild(folder: Path, sources: Sequence[SourceFile], *, shape: PictureShape,
         if rows is not None and writer.rows != rows:
             raise InputError(
                 f"{writer.rows:,} pictures of {_named(sources)} can be decoded now, {rows:,} could at "
-                "ingest: was Pillow changed? Ingest the files into a new workspace"
+                "ingest: was Pillow changed, or a picture's own file? Ingest the files into a new workspace"
             )
     pixels = open_pixels(folder)
     if pixels is None:

@@ -12,16 +12,18 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from labelsvc.data.pictures import PictureError, decode
+from labelsvc.data.cells import Picture
+from labelsvc.data.pictures import PictureError, decode, fit, read_picture
 from labelsvc.data.reading import SourceBatch
 from labelsvc.data.threads import in_order
 from labelsvc.records import PictureShape, Pixels
 
-SMALL_PICTURE = 4096  # bytes, encoded, on average
+SMALL_PICTURE = 4096  # bytes, encoded, on average; a file of its own is none
 
 
 @dataclass(frozen=True)
@@ -45,10 +47,13 @@ class DecodedBatch:
     hashes: list[str]
     pixels: Pixels
     failures: tuple[FailedRow, ...]
+    groups: list[str | None] | None = None
 
 
 def content_hash(data: bytes) -> str:
-    """Return the 128-bit BLAKE2b hash of a picture's encoded bytes in hex, as ``b2sum -l 128`` prints it.
+    """Return the 128-bit BLAKE2b hash of a picture's bytes in hex, as ``b2sum -l 128`` prints it.
+
+    The bytes are the encoded ones, those of its file, or its raw pixels.
 
     >>> content_hash(b"")
     'cae66941d9efbd404e4d88758ea67670'
@@ -81,9 +86,15 @@ def decode_batches(
 
 
 def _workers_for(batch: SourceBatch) -> int:
-    sizes = [len(picture) for picture in batch.pictures if picture is not None]
+    sizes = [_encoded_bytes(picture) for picture in batch.pictures if picture is not None]
     small = sum(sizes) < SMALL_PICTURE * len(sizes)
     return 1 if small else os.cpu_count() or 1
+
+
+def _encoded_bytes(picture: Picture) -> int:
+    if isinstance(picture, bytes):
+        return len(picture)
+    return SMALL_PICTURE if isinstance(picture, Path) else 0
 
 
 def _decoded(batch: SourceBatch, shape: PictureShape) -> DecodedBatch:
@@ -91,15 +102,15 @@ def _decoded(batch: SourceBatch, shape: PictureShape) -> DecodedBatch:
     places: list[int] = []
     hashes: list[str] = []
     failures: list[FailedRow] = []
-    for place, data in enumerate(batch.pictures):
+    for place, picture in enumerate(batch.pictures):
         try:
-            pixels[len(places)] = _pixels(data, shape)
+            pixels[len(places)], content = _pixels(picture, shape)
         except PictureError as error:
             sample_id = batch.ids[place] if batch.ids else None
             failures.append(FailedRow(batch.file, batch.first_row + place, sample_id, str(error)))
         else:
             places.append(place)
-            hashes.append(content_hash(data or b""))
+            hashes.append(content)
     return DecodedBatch(
         file=batch.file,
         rows=np.asarray(places, np.int64) + batch.first_row,
@@ -108,10 +119,15 @@ def _decoded(batch: SourceBatch, shape: PictureShape) -> DecodedBatch:
         hashes=hashes,
         pixels=pixels[: len(places)],
         failures=tuple(failures),
+        groups=None if batch.groups is None else [batch.groups[place] for place in places],
     )
 
 
-def _pixels(data: bytes | None, shape: PictureShape) -> Pixels:
-    if data is None:
+def _pixels(picture: Picture | None, shape: PictureShape) -> tuple[Pixels, str]:
+    """Return a picture in ``shape`` and its content's hash."""
+    if picture is None:
         raise PictureError("the row holds no picture bytes (null)")
-    return decode(data, shape)
+    if isinstance(picture, np.ndarray):
+        return fit(picture, shape), content_hash(picture.tobytes())
+    data = picture if isinstance(picture, bytes) else read_picture(picture)
+    return decode(data, shape), content_hash(data)

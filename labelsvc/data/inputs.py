@@ -6,6 +6,7 @@ and does not care. Knows nothing of files: it is given arrays, memory-mapped or 
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -60,6 +61,13 @@ class Inputs:
             pixels[rows] = np.take(source, positions[rows], axis=0)  # faster than source[...]
         return pixels
 
+    def release(self) -> None:
+        """Give the memory of mapped pictures that were read back to the system; they stay readable."""
+        for pixels in self._pixels:
+            mapped = _map_of(pixels)
+            if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
+                mapped.madvise(mmap.MADV_DONTNEED)
+
     def blocks(self, numbers: SampleNumbers, rows: int) -> Iterator[tuple[SampleNumbers, Pixels]]:
         """Yield ``numbers`` and their pictures, ``rows`` at a time, in the order asked for."""
         for start in range(0, len(numbers), rows):
@@ -73,3 +81,11 @@ class Inputs:
         if not known.all():
             raise AssertionError(f"no picture of sample {numbers[~known][0]} ({(~known).sum():,} are missing)")
         return places
+
+
+def _map_of(pixels: Pixels) -> mmap.mmap | None:
+    """Return the mapped file that an array is a view of, None where it lies in memory."""
+    base: object = pixels
+    while isinstance(base, np.ndarray):
+        base = base.base
+    return base if isinstance(base, mmap.mmap) else None

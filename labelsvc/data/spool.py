@@ -24,6 +24,7 @@ SCHEMA = pa.schema(
         ("sample_id", pa.string()),
         ("content_hash", pa.string()),
         ("label", pa.string()),
+        ("group_name", pa.string()),
     ]
 )
 
@@ -49,5 +50,6 @@ def _table(batch: DecodedBatch, position: int) -> pa.Table:
         pa.array(batch.ids or nothing, pa.string()),
         pa.array(batch.hashes, pa.string()),
         pa.array(batch.labels or nothing, pa.string()),
+        pa.array(batch.groups or nothing, pa.string()),
     ]
     return pa.table(columns, schema=SCHEMA)

@@ -26,9 +26,10 @@ if TYPE_CHECKING:
     from labelsvc.flows._ingest import ingest
     from labelsvc.flows._label import label
     from labelsvc.flows._labels import diff_labels, export_labels, list_labels, rollback_labels, tag_labels
+    from labelsvc.flows._pack import pack
     from labelsvc.flows._predict import predict
     from labelsvc.flows._quickstart import quickstart
-    from labelsvc.flows._resume import interrupted_rounds, interrupted_run, interrupted_training
+    from labelsvc.flows._resume import ToldRun, interrupted_rounds, interrupted_run, interrupted_training
     from labelsvc.flows._run import RunConfig, run
     from labelsvc.flows._train import train
 
@@ -37,6 +38,7 @@ _PLACES = {
     "LabelConfig": "labelsvc.config",
     "PredictConfig": "labelsvc.config",
     "RunConfig": "labelsvc.flows._run",
+    "ToldRun": "labelsvc.flows._resume",
     "TrainConfig": "labelsvc.config",
     "decide_labels": "labelsvc.flows._decide",
     "diff_labels": "labelsvc.flows._labels",
@@ -52,6 +54,7 @@ _PLACES = {
     "label": "labelsvc.flows._label",
     "list_labels": "labelsvc.flows._labels",
     "list_runs": "labelsvc.flows._ask",
+    "pack": "labelsvc.flows._pack",
     "predict": "labelsvc.flows._predict",
     "query": "labelsvc.flows._ask",
     "quickstart": "labelsvc.flows._quickstart",
@@ -67,6 +70,7 @@ __all__ = [
     "LabelConfig",
     "PredictConfig",
     "RunConfig",
+    "ToldRun",
     "TrainConfig",
     "decide_labels",
     "diff_labels",
@@ -82,6 +86,7 @@ __all__ = [
     "label",
     "list_labels",
     "list_runs",
+    "pack",
     "predict",
     "query",
     "quickstart",

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from labelsvc.config import digest
-from labelsvc.data.truth import read_truth
+from labelsvc.data.label_files import read_labels
 from labelsvc.errors import InputError
 from labelsvc.flows._inputs import open_inputs
 from labelsvc.flows._models import in_use, open_network
@@ -52,7 +52,7 @@ def evaluate(
     Args:
         workspace: the task's folder.
         model: any unique ending of a model's id; without it the current set's student, else its teacher.
-        truth: a Parquet file with the columns ``id`` and ``label``; samples it does not name are left out.
+        truth: a Parquet or CSV file with the columns ``id`` and ``label``; samples it does not name are left out.
         moments: also score the weights that ``train --keep-moments`` kept, into the run's curves.
         listener: hears which model is scored.
 
@@ -132,13 +132,13 @@ def _score_labels(store: Store, path: Path) -> tuple[Score, str]:
 
 def _named_in(store: Store, path: Path, classes: Sequence[str]) -> LabeledSamples:
     """Return the pool samples that a file of truth names, with their classes."""
-    ids, labels = read_truth(path)
-    numbers = samples.numbers(store, ids)
+    file = read_labels(path)
+    numbers = samples.numbers(store, file.ids)
     codes: dict[str | None, int] = {name: code for code, name in enumerate(classes)}
-    truth = np.array([codes.get(name, UNLABELED - 1) for name in labels], dtype=np.int32)
-    told = np.isin(numbers, samples.pool(store)) & np.array([name is not None for name in labels])
+    truth = np.array([codes.get(name, UNLABELED - 1) for name in file.labels], dtype=np.int32)
+    told = np.isin(numbers, samples.pool(store)) & np.array([name is not None for name in file.labels])
     if not told.any():
-        raise InputError(f"none of the {len(ids):,} ids of {path} is in this workspace's pool, with a label")
+        raise InputError(f"none of the {len(file.ids):,} ids of {path} is in this workspace's pool, with a label")
     distinct, first = np.unique(numbers[told], return_index=True)
     return LabeledSamples(distinct, truth[told][first])
 

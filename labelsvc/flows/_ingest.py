@@ -6,26 +6,31 @@ store takes it in one transaction, so that memory stays bounded and a failure le
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from labelsvc.config import IngestConfig, digest
+import pyarrow as pa
+
+from labelsvc.config import IngestConfig, digest, parse_tolerance
 from labelsvc.data.cache import cache_folder, trim
-from labelsvc.data.columns import ColumnNames, Columns, find_columns, label_names
-from labelsvc.data.decoding import FailedRow, decode_batches, rows_per_batch
-from labelsvc.data.pictures import find_shape
-from labelsvc.data.reading import file_digest, read_batches, read_schema, row_count
+from labelsvc.data.decoding import decode_batches, rows_per_batch
+from labelsvc.data.label_files import read_labels
+from labelsvc.data.reading import read_batches
 from labelsvc.data.spool import spool
-from labelsvc.errors import InputError, TooManyFailedError, UsageError
+from labelsvc.errors import InputError, UsageError
+from labelsvc.flows._failed import FailedRows
 from labelsvc.flows._session import Session, open_store, recorded, versions
+from labelsvc.flows._sources import Source, Version, agree_on_shape, find_sources, identify, note_cost
 from labelsvc.records import SILENCE, Listener, PictureShape, Progress, RowCount
 from labelsvc.store import datasets, samples
 from labelsvc.store.database import Store
-from labelsvc.store.datasets import DatasetFile, Ingested, NewDataset
+from labelsvc.store.datasets import Arrived, Brought, Ingested, LabelsFile, NewDataset
 from labelsvc.store.roles import Shares
 from labelsvc.store.runs import NewRun
 from labelsvc.workspace import Workspace, create
@@ -44,29 +49,41 @@ class IngestOutcome:
     same_content_other_id: int
     next_command: str
     repeated: bool = False
+    failed: str | None = None  # the file of rows that could not be decoded, where there are any
 
 
 @dataclass(frozen=True)
-class _Source:
-    """Files that make one version of a dataset."""
+class _Labels:
+    """A labels file."""
 
-    role: datasets.DatasetRole
-    files: tuple[Path, ...]
-    columns: tuple[Columns, ...]
-    classes: tuple[str, ...]
-    contents: tuple[str, ...]  # the files' SHA-256
+    brought: Brought
     digest: str
 
+
+@dataclass(frozen=True)
+class _Plan:
+    """What is to be done: ``new`` versions, beside ``known`` ones that the store has already."""
+
+    config: IngestConfig
+    shape: PictureShape
+    new: tuple[Version, ...]
+    known: tuple[Ingested, ...]
+    labels: _Labels | None
+
     @property
-    def recorded(self) -> tuple[DatasetFile, ...]:
-        """The files as the store keeps them."""
-        parts = zip(self.files, self.contents, self.columns, strict=True)
-        return tuple(DatasetFile(str(file.resolve()), sha256, asdict(names)) for file, sha256, names in parts)
+    def met(self) -> tuple[int, ...]:
+        """The datasets that were ingested with this labels file before."""
+        return tuple(part.dataset_no for part in self.known)
+
+    @property
+    def rows(self) -> int:
+        """How many rows the new versions have."""
+        return sum(version.source.rows for version in self.new)
 
 
 def ingest(
     workspace: str | Path,
-    files: Sequence[str | Path],
+    files: Sequence[str | Path] = (),
     *,
     test: Sequence[str | Path] = (),
     config: IngestConfig | None = None,
@@ -77,167 +94,177 @@ def ingest(
 
     Args:
         workspace: the task's folder.
-        files: Parquet files; a row without a label joins the pool.
-        test: Parquet files whose rows only ``evaluate`` and ``report`` ever read.
-        config: columns and roles.
-        listener: hears what is happening.
+        files: Parquet files, folders of them or patterns; a row without a label joins the pool.
+        test: the same, whose rows only ``evaluate`` and ``report`` ever read.
+        config: columns, roles and labels; with a labels file, there may be no files.
+        listener: hears what is happening, and what deserves a look.
         parent_run: the run that this is a step of.
 
     Raises:
-        InputError: a file, a column or an id is not what it must be; the store is as it was.
-        TooManyFailedError: a picture cannot be decoded; the store is as it was.
+        UsageError: the config contradicts itself or the workspace.
+        InputError: a file, a column, a label or an id is not what it must be; the store is as it was.
+        TooManyFailedError: more pictures cannot be decoded than allowed; the store is as it was.
     """
-    if not files and not test:
-        raise UsageError("there is nothing to ingest; name at least one Parquet file")
     config = config or IngestConfig()
+    _check(config)
+    if not files and not test and config.labels is None:
+        raise UsageError("there is nothing to ingest; name at least one Parquet file")
+    labels = _labels(config)
+    sources = find_sources(files, test, config)
     place = create(Path(workspace))
-    shape = datasets.picture_shape(open_store(place)) or _shape(_expanded([*files, *test]), config, listener)
-    sources = [_source("train", files, config, shape), _source("test", test, config, shape)]
-    sources = [source for source in sources if source.files]
-    known = {source: _known(place, source) for source in sources}
-    new = [source for source in sources if known[source] is None]
-    run_id, taken = None, []
-    if not new:
-        listener.note("these very files were ingested before; their rows got their roles then, once and for all")
-    if new:
-        run = NewRun(
-            "ingest",
-            _settings(new, config),
-            digest([part.digest for part in new], config),
-            versions=versions(),
-            parent_id=parent_run,
-        )
-        with recorded(place, run) as session:
-            run_id, taken = session.run_id, _take(session, new, shape, config, listener)
-        _warn_of_classes(session.store, taken[-1], listener)
-    return _outcome([part for part in known.values() if part] + taken, run_id, shape)
+    plan = _plan(open_store(place), sources, labels, config, listener)
+    unchanged = _unchanged(open_store(place), plan)
+    if unchanged is not None:
+        before = "these very files were ingested before; their rows got their roles then, once and for all"
+        listener.note(before if sources else f"{config.labels} says nothing that the workspace does not know")
+        return unchanged
+    note_cost(sources, listener)
+    run = NewRun("ingest", _settings(sources, config), _identity(plan), versions=versions(), parent_id=parent_run)
+    with recorded(place, run) as session:
+        arrived, failed = _take(session, plan, listener)
+    for finding in (*failed.found(plan.rows), *arrived.findings):
+        listener.note(finding)
+    parts = [*plan.known, *arrived.datasets]
+    outcome = _outcome(parts, plan.shape, parts[-1].classes)
+    return replace(outcome, run_id=session.run_id, failed=str(failed.target) if failed.count else None)
 
 
-def _expanded(files: Sequence[str | Path]) -> tuple[Path, ...]:
-    """Return the paths that ``files`` name, patterns such as ``*.parquet`` resolved."""
-    found: list[Path] = []
-    for file in files:
-        path = Path(file)
-        paths = sorted(path.parent.glob(path.name)) if "*" in path.name else [path]
-        if not paths:
-            raise InputError(f"no file matches {file}")
-        found += paths
-    return tuple(found)
+def _check(config: IngestConfig) -> None:
+    """Refuse what is wrong whatever the files hold, before any work."""
+    Shares(config.validation, config.calibration)
+    parse_tolerance(config.max_failed, 1)
+    twice = [name for name, count in Counter(config.classes).items() if count > 1]
+    if twice:
+        raise UsageError(f"--classes names {twice[0]!r} twice")
 
 
-def _columns(file: Path, config: IngestConfig) -> Columns:
-    wanted = ColumnNames(image=config.image_column, id=config.id_column, label=config.label_column)
-    schema = read_schema(file)
-    if wanted.label is None or wanted.label in schema.names:
-        return find_columns(schema, wanted, where=str(file))
-    # a file of the pool: another column that is called like a label is none
-    return replace(find_columns(schema, replace(wanted, label=None), where=str(file)), label=None)
-
-
-def _shape(files: tuple[Path, ...], config: IngestConfig, listener: Listener) -> PictureShape:
-    found = find_shape(files, [_columns(file, config) for file in files])
-    if found.sizes > 1:
-        listener.note(f"the pictures have {found.sizes} sizes or more; all are resized to {found.shape}")
-    return found.shape
-
-
-def _source(
-    role: datasets.DatasetRole, files: Sequence[str | Path], config: IngestConfig, shape: PictureShape
-) -> _Source:
-    paths = _expanded(files)
-    columns = tuple(_columns(path, config) for path in paths)
-    if config.label_column is not None and not any(names.label for names in columns) and paths:
-        raise InputError(f"no column {config.label_column!r} in {', '.join(map(str, paths))}; see --label-column")
-    declared = (label_names(read_schema(path), names.label) for path, names in zip(paths, columns, strict=True))
-    classes = tuple(dict.fromkeys(name for names in declared for name in names))
-    contents = tuple(file_digest(path) for path in paths)
-    return _Source(role, paths, columns, classes, contents, digest(contents, *columns, shape, role))
-
-
-def _known(workspace: Workspace, source: _Source) -> Ingested | None:
-    """Return what the store already holds of exactly these bytes, or None."""
-    if not workspace.store_path.exists():
+def _labels(config: IngestConfig) -> _Labels | None:
+    if config.labels is None:
         return None
-    return datasets.find_dataset(open_store(workspace), source.digest, source.role)
+    path = Path(config.labels)
+    said = read_labels(path, config.missing_label)
+    rows = pa.table({"id": pa.array(said.ids, pa.string()), "label": pa.array(said.labels, pa.string())})
+    return _Labels(Brought(str(path.resolve()), rows), said.digest)
 
 
-def _warn_of_classes(store: Store, newest: Ingested, listener: Listener) -> None:
-    """Say which classes only test rows have: nothing can learn them."""
-    unseen = newest.classes[len(samples.class_names(store)) :]
-    if unseen:
-        listener.note(f"only test rows have the class {', '.join(unseen)}: no model will ever name it")
+def _plan(
+    store: Store, sources: Sequence[Source], labels: _Labels | None, config: IngestConfig, listener: Listener
+) -> _Plan:
+    shape = agree_on_shape(sources, datasets.picture_shape(store), config, listener)
+    if shape is None:
+        raise InputError("there are no samples yet to which labels could belong; ingest their pictures, too")
+    told = (labels.digest if labels else None, config.classes)
+    found = [identify(source, shape, *told) for source in sources]
+    known = [datasets.find_dataset(store, version.digest, version.source.role) for version in found]
+    new = tuple(version for version, before in zip(found, known, strict=True) if before is None)
+    return _Plan(config, shape, new, tuple(filter(None, known)), labels)
 
 
-def _settings(sources: Sequence[_Source], config: IngestConfig) -> dict[str, Any]:
-    return {**asdict(config), **{source.role: [str(file) for file in source.files] for source in sources}}
+def _unchanged(store: Store, plan: _Plan) -> IngestOutcome | None:
+    """Return what there is to say where no file is new and a labels file says nothing new, either."""
+    if plan.new:
+        return None
+    alone, new = datasets.meet_labels(store, plan.labels.brought, plan.met) if plan.labels else (0, 0)
+    if new:
+        return None
+    outcome = _outcome(plan.known, plan.shape, samples.class_names(store))
+    return replace(outcome, rows=outcome.rows + RowCount(given=alone, skipped=alone), repeated=True)
 
 
-def _take(
-    session: Session,
-    sources: Sequence[_Source],
-    shape: PictureShape,
-    config: IngestConfig,
-    listener: Listener,
-) -> list[Ingested]:
-    """Decode all sources, then write all of them to the store."""
-    with tempfile.TemporaryDirectory(dir=session.folder) as spools:
-        arriving = []
-        for source in sources:
-            rows = Path(spools) / f"{source.role}.parquet"
-            failures = _decode(session.workspace, source, shape, rows=rows, listener=listener)
-            if failures:
-                raise TooManyFailedError(_failure_message(source, failures))
-            arriving.append((rows, _dataset(source, shape, session.run_id)))
-        taken = datasets.add_rows(session.store, arriving, Shares(config.validation, config.calibration))
-    trim(session.workspace, int(config.cache_gb * 1e9), keep=[source.digest for source in sources])
-    session.rows = _total(taken)
+def _identity(plan: _Plan) -> str:
+    labels = plan.labels.digest if plan.labels else None
+    return digest([version.digest for version in plan.new], labels, plan.config)
+
+
+def _settings(sources: Sequence[Source], config: IngestConfig) -> dict[str, Any]:
+    return {**asdict(config), **{source.role: [str(path) for path in source.paths] for source in sources}}
+
+
+def _take(session: Session, plan: _Plan, listener: Listener) -> tuple[Arrived, FailedRows]:
+    """Decode all that is new, then write all of it to the store."""
+    config = plan.config
+    with _all_or_nothing(session.workspace, plan.new), tempfile.TemporaryDirectory(dir=session.folder) as spools:
+        with FailedRows(session.folder / "failed.parquet") as failed:
+            arriving = [
+                _decoded(session, plan, version, Path(spools), failed=failed, listener=listener) for version in plan.new
+            ]
+        failed.check(parse_tolerance(config.max_failed, plan.rows), plan.rows)
+        shares = Shares(config.validation, config.calibration)
+        arrived = datasets.add_rows(session.store, arriving, shares, _labels_file(plan, session.run_id))
+    trim(session.workspace, int(config.cache_gb * 1e9), keep=[version.digest for version in plan.new])
+    session.rows = _total(arrived.datasets)
     session.stop_reason = "all rows read"
-    session.outcome = {"datasets": [part.dataset_no for part in taken]}
-    return taken
+    session.outcome = {"datasets": [part.dataset_no for part in arrived.datasets]}
+    return arrived, failed
 
 
-def _dataset(source: _Source, shape: PictureShape, run_id: str) -> NewDataset:
-    return NewDataset(
-        name=" + ".join(file.stem for file in source.files),
-        files=source.recorded,
-        digest=source.digest,
-        role=source.role,
-        shape=shape,
-        run_id=run_id,
-        classes=source.classes,
-    )
+@contextmanager
+def _all_or_nothing(workspace: Workspace, versions: Sequence[Version]) -> Iterator[None]:
+    """Leave no cache behind of what did not reach the store."""
+    try:
+        yield
+    except BaseException:
+        for version in versions:
+            shutil.rmtree(cache_folder(workspace, version.digest), ignore_errors=True)
+        raise
 
 
-def _decode(
-    workspace: Workspace, source: _Source, shape: PictureShape, *, rows: Path, listener: Listener
-) -> list[FailedRow]:
-    """Decode all rows into the cache, write what else is known of each to ``rows``, return those that failed."""
-    total, done = row_count(source.files), 0
-    failures: list[FailedRow] = []
-    batches = decode_batches(read_batches(source.files, source.columns, rows=rows_per_batch(shape)), shape)
-    for batch in spool(batches, cache_folder(workspace, source.digest), rows, shape):
-        failures += batch.failures
+def _decoded(
+    session: Session, plan: _Plan, version: Version, spools: Path, *, failed: FailedRows, listener: Listener
+) -> tuple[Path, NewDataset]:
+    """Decode a version into the cache, and return the file of what else is known of its rows, and its dataset."""
+    source, rows = version.source, spools / f"{version.source.role}.parquet"
+    done, failed_before = 0, failed.count
+    batches = decode_batches(read_batches(source.paths, source.columns, rows=rows_per_batch(plan.shape)), plan.shape)
+    for batch in spool(batches, cache_folder(session.workspace, version.digest), rows, plan.shape):
+        failed.add(batch.failures, source.paths)
         done += len(batch.hashes) + len(batch.failures)
-        listener.progress(Progress(f"ingest {source.role}", done, total))
-    return failures
+        listener.progress(Progress(f"ingest {source.role}", done, source.rows))
+    return rows, replace(_dataset(version, plan, session.run_id), failed=failed.count - failed_before)
 
 
-def _failure_message(source: _Source, failures: Sequence[FailedRow]) -> str:
-    first = failures[0]
-    return (
-        f"{len(failures)} pictures cannot be decoded, nothing was ingested; the first is row {first.row} of "
-        f"{source.files[first.file]}: {first.reason}; mend or remove these rows"
+def _dataset(version: Version, plan: _Plan, run_id: str) -> NewDataset:
+    return NewDataset(
+        name=" + ".join(path.stem for path in version.source.paths),
+        files=version.recorded,
+        digest=version.digest,
+        role=version.source.role,
+        shape=plan.shape,
+        run_id=run_id,
+        classes=plan.config.classes or version.source.classes,
+        is_closed=bool(plan.config.classes),
+        labels_uri=plan.labels.brought.uri if plan.labels else None,
     )
+
+
+def _labels_file(plan: _Plan, run_id: str) -> LabelsFile | None:
+    if plan.labels is None:
+        return None
+    uri, classes = plan.labels.brought.uri, plan.config.classes
+    alone = NewDataset(
+        name=Path(uri).stem,
+        files=(),
+        digest=digest(plan.labels.digest, classes),
+        role="train",
+        shape=None,
+        run_id=run_id,
+        kind="labels",
+        classes=classes,
+        is_closed=bool(classes),
+        labels_uri=uri,
+    )
+    return LabelsFile(plan.labels.brought, alone, plan.met)
 
 
 def _rows(ingested: Ingested) -> RowCount:
-    """Count samples: those with a given label, those without, and rows that were known already."""
+    """Count samples with a given label and those without; rows and labels that said nothing new were skipped."""
     labeled = ingested.labeled + ingested.test
     return RowCount(
-        given=ingested.rows,
+        given=ingested.rows + ingested.failed + ingested.unknown,
         labeled=labeled,
         abstained=ingested.rows - labeled - ingested.duplicates_skipped,
-        skipped=ingested.duplicates_skipped,
+        failed=ingested.failed,
+        skipped=ingested.duplicates_skipped + ingested.unknown,
     )
 
 
@@ -245,18 +272,17 @@ def _total(parts: Sequence[Ingested]) -> RowCount:
     return sum(map(_rows, parts), start=RowCount())
 
 
-def _outcome(parts: Sequence[Ingested], run_id: str | None, shape: PictureShape) -> IngestOutcome:
+def _outcome(parts: Sequence[Ingested], shape: PictureShape, classes: tuple[str, ...]) -> IngestOutcome:
     roles: Counter[str] = Counter()
     for part in parts:
         roles.update(part.roles)
     return IngestOutcome(
-        run_id=run_id,
+        run_id=None,
         rows=_total(parts),
         roles=dict(roles),
-        classes=parts[-1].classes,
+        classes=parts[-1].classes if parts else classes,
         shape=shape,
         duplicates=sum(part.duplicates_skipped for part in parts),
         same_content_other_id=sum(part.same_content_other_id for part in parts),
         next_command="labelsvc train",
-        repeated=run_id is None,
     )

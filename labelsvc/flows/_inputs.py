@@ -34,8 +34,5 @@ def _pixels(workspace: Workspace, version: DatasetVersion) -> Pixels:
     kept = open_pixels(folder)
     if kept is not None:
         return kept
-    sources = [
-        SourceFile(Path(file.uri), file.sha256, Columns(**file.columns))  # type: ignore[arg-type]
-        for file in version.files
-    ]
+    sources = [SourceFile(Path(file.uri), file.sha256, Columns(**file.columns)) for file in version.files]
     return rebuild(folder, sources, shape=version.shape, rows=version.rows)

@@ -30,7 +30,7 @@ from labelsvc.store import label_sets, runs, samples
 from labelsvc.store.identifiers import new_id
 from labelsvc.store.runs import NewRun
 from labelsvc.training.device import describe, find_device, prepare
-from labelsvc.training.rows import open_rows
+from labelsvc.training.rows import passing_rows
 from labelsvc.workspace import find
 
 ONE_ROUND = "one round done"
@@ -144,7 +144,7 @@ def _asked(session: Session, model: Model, numbers: SampleNumbers, device_name: 
     device = find_device(device_name)
     prepare(device)
     inputs = open_inputs(session.workspace, session.store, numbers)
-    rows = open_rows(numbers, inputs, device, inputs.shape.values)
+    rows = passing_rows(numbers, inputs, device)
     return predict_rows(open_network(session.workspace, model).to(device), rows, model.temperature)
 
 

@@ -17,8 +17,8 @@ from labelsvc.workspace import find
 
 
 @dataclass(frozen=True)
-class InterruptedRun:
-    """What an interrupted invocation of ``run`` was told."""
+class ToldRun:
+    """What an invocation of ``run`` was told."""
 
     files: tuple[str, ...]
     test: tuple[str, ...]
@@ -44,7 +44,7 @@ def interrupted_rounds(workspace: str | Path, listener: Listener) -> LabelConfig
     return LabelConfig(**_settings(LabelConfig, _newest(workspace, "rounds", listener).config))
 
 
-def interrupted_run(workspace: str | Path, listener: Listener) -> InterruptedRun:
+def interrupted_run(workspace: str | Path, listener: Listener) -> ToldRun:
     """Return what the newest ``run`` was told, if it was interrupted.
 
     Raises:
@@ -56,7 +56,7 @@ def interrupted_run(workspace: str | Path, listener: Listener) -> InterruptedRun
         TrainConfig(**_settings(TrainConfig, told["train"])),
         LabelConfig(**_settings(LabelConfig, told["label"])),
     )
-    return InterruptedRun(tuple(told["files"]), tuple(told["test"]), told["onnx"] or None, config)
+    return ToldRun(tuple(told["files"]), tuple(told["test"]), told["onnx"] or None, config)
 
 
 def _newest(workspace: str | Path, command: str, listener: Listener) -> RunRecord:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from labelsvc import __version__
+from labelsvc.errors import LabelsvcError
 from labelsvc.records import LabelSet, RowCount
 from labelsvc.store import runs
 from labelsvc.store.database import Store
@@ -62,7 +63,8 @@ def recorded(workspace: Workspace, run: runs.NewRun, *, resumable: bool = False)
     except BaseException as error:
         status: runs.Status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
         said = _in_a_line(error)
-        runs.finish(session.store, session.run_id, status, session.rows, error=said, outcome=session.outcome)
+        with suppress(LabelsvcError):  # what went wrong first is what must be told
+            runs.finish(session.store, session.run_id, status, session.rows, error=said, outcome=session.outcome)
         raise
     runs.finish(
         session.store,

@@ -8,7 +8,8 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as serialize
 from torch import nn
 
 from labelsvc.errors import InputError
@@ -18,9 +19,10 @@ from labelsvc.workspace import written_beside
 def save(network: nn.Module, path: Path) -> str:
     """Write a network's weights and return the file's sha256."""
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    content = serialize(weights)
     with written_beside(path) as partial:
-        save_file(weights, partial)
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+        partial.write_bytes(content)
+    return hashlib.sha256(content).hexdigest()
 
 
 def load(network: nn.Module, path: Path, *, sha256: str | None = None) -> None:

@@ -1,80 +1,89 @@
 """The steps of one ingest, in SQL, inside the caller's transaction.
 
-``incoming`` holds the spooled rows, ``arrived`` one row per sample id of them, ``settled`` the same with
-number, role and class. They are temporary tables: DuckDB spills them to disk where memory is short.
+``brought`` holds the labels of a labels file, ``leftover`` those of them that no row of an ingested file has met.
+``incoming`` holds the spooled rows with the labels that count, ``arrived`` one row per sample id of them, and
+``settled``, which ``assignment`` makes, the same with number, role and class. They are temporary tables: DuckDB
+spills them to disk where memory is short.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 
-from labelsvc.errors import InputError
 from labelsvc.store.database import arrow
-from labelsvc.store.roles import Shares, quotas
 
-_NAMED = 3  # ids in an error message
-
-_INCOMING = """
-CREATE OR REPLACE TEMP TABLE incoming AS
-SELECT file_row_number AS ordinal, position, file, row, coalesce(sample_id, content_hash) AS sample_id,
-    content_hash, label
-FROM read_parquet(?, file_row_number = true)
+_BROUGHT = "CREATE OR REPLACE TEMP TABLE brought AS SELECT id AS sample_id, label, place FROM labels_file"
+_MET_BEFORE = """
+DELETE FROM leftover
+WHERE sample_id IN (
+    SELECT sample.sample_id
+    FROM sample
+    JOIN source_row ON source_row.sample_no = sample.sample_no
+    WHERE list_contains(?, source_row.dataset_no)
+)
+"""
+_LEFTOVER = """
+WITH newest AS (
+    SELECT sample_no, arg_max(class, dataset_no) AS class FROM given_label GROUP BY sample_no
+)
+SELECT count(*), count(*) FILTER (
+    sample.sample_no IS NOT NULL AND leftover.label IS NOT NULL AND class.name IS DISTINCT FROM leftover.label
+)
+FROM leftover
+LEFT JOIN sample ON sample.sample_id = leftover.sample_id
+LEFT JOIN newest ON newest.sample_no = sample.sample_no
+LEFT JOIN class ON class.class = newest.class
 """
 
-# The last label of an id counts.
+# A label of the labels file wins over the row's own.
+_INCOMING = """
+CREATE OR REPLACE TEMP TABLE incoming AS
+WITH spooled AS (
+    SELECT file_row_number AS ordinal, position, file, row, coalesce(sample_id, content_hash) AS sample_id,
+        content_hash, label, group_name
+    FROM read_parquet(?, file_row_number = true)
+)
+SELECT spooled.* REPLACE (coalesce(brought.label, spooled.label) AS label), brought.label IS NOT NULL AS is_brought
+FROM spooled
+LEFT JOIN brought ON brought.sample_id = spooled.sample_id
+"""
+_INCOMING_LABELS = """
+CREATE OR REPLACE TEMP TABLE incoming AS
+SELECT leftover.place AS ordinal, NULL::BIGINT AS position, NULL::INTEGER AS file, NULL::BIGINT AS row,
+    sample.sample_id, sample.content_hash, leftover.label, NULL::VARCHAR AS group_name, true AS is_brought
+FROM leftover
+JOIN sample ON sample.sample_id = leftover.sample_id
+"""
+
+# The last label of an id counts. New ids come first, numbered in the order of their rows.
 _ARRIVED = """
 CREATE OR REPLACE TEMP TABLE arrived AS
 WITH grouped AS (
-    SELECT sample_id, min(ordinal) AS ordinal, min(content_hash) AS content_hash,
+    SELECT sample_id, min(ordinal) AS ordinal, count(*) AS rows, min(content_hash) AS content_hash,
         max(content_hash) AS other_hash, arg_max(label, ordinal) FILTER (label IS NOT NULL) AS label,
-        coalesce(min(label) <> max(label), false) AS disputed
+        coalesce(min(label) <> max(label), false) AS disputed,
+        min(group_name) AS group_name, max(group_name) AS other_group
     FROM incoming
     GROUP BY sample_id
+), met AS (
+    SELECT grouped.* EXCLUDE (other_hash, other_group), sample.sample_no AS known_no, sample.role AS known_role,
+        grouped.content_hash <> grouped.other_hash
+            OR coalesce(sample.content_hash <> grouped.content_hash, false) AS differs,
+        coalesce(grouped.group_name <> grouped.other_group, false)
+            OR coalesce(sample.group_name <> grouped.group_name, false) AS regrouped
+    FROM grouped
+    LEFT JOIN sample ON sample.sample_id = grouped.sample_id
+    ORDER BY sample.sample_no IS NOT NULL, grouped.ordinal
 )
-SELECT grouped.*, sample.sample_no AS known_no, sample.role AS known_role,
-    grouped.content_hash <> grouped.other_hash
-        OR coalesce(sample.content_hash <> grouped.content_hash, false) AS differs
-FROM grouped
-LEFT JOIN sample ON sample.sample_id = grouped.sample_id
-"""
-
-_SETTLED = """
-CREATE OR REPLACE TEMP TABLE settled AS
-WITH newest AS (
-    SELECT sample_no, arg_max(class, dataset_no) AS class FROM given_label GROUP BY sample_no
-), ranked AS (
-    SELECT arrived.*, class.class,
-        row_number() OVER (PARTITION BY known_no IS NULL ORDER BY ordinal) AS arrival,
-        row_number() OVER (
-            PARTITION BY known_no IS NULL, class.class ORDER BY content_hash, sample_id
-        ) AS place
-    FROM arrived
-    LEFT JOIN class ON class.name = arrived.label
-)
-SELECT ranked.sample_id, ranked.ordinal, ranked.content_hash, ranked.class, ranked.disputed,
-    ranked.known_no IS NULL AS is_new,
-    coalesce(
-        ranked.known_no, ranked.arrival + (SELECT coalesce(max(sample_no), -1) FROM sample)
-    ) AS sample_no,
-    CASE
-        WHEN ranked.known_no IS NOT NULL THEN ranked.known_role
-        WHEN $role = 'test' THEN 'test'
-        WHEN ranked.class IS NULL THEN 'pool'
-        WHEN ranked.place <= quota.validation THEN 'validation'
-        WHEN ranked.place <= quota.validation + quota.calibration THEN 'calibration'
-        ELSE 'train'
-    END AS role,
-    ranked.class IS NOT NULL AND newest.class IS DISTINCT FROM ranked.class AS is_labeled,
-    newest.class IS NOT NULL AS was_labeled
-FROM ranked
-LEFT JOIN newest ON newest.sample_no = ranked.known_no
-LEFT JOIN quota ON quota.class = ranked.class
+SELECT *, row_number() OVER () AS arrival FROM met
 """
 
 _COUNTS = """
@@ -101,41 +110,43 @@ SELECT coalesce(sum(least(new_ids, ids - 1)), 0)::BIGINT FROM shared
 """
 
 
+@dataclass(frozen=True)
+class Brought:
+    """Labels that came in a file of their own; ``rows`` has each ``id`` once, and its ``label`` (null for none)."""
+
+    uri: str
+    rows: pa.Table
+
+
+def bring(connection: duckdb.DuckDBPyConnection, labels: Brought | None, met: Sequence[int] = ()) -> None:
+    """Take a labels file, before the rows that it speaks of; datasets that ``met`` it before are done with it."""
+    rows = labels.rows if labels else pa.table({"id": pa.array([], pa.string()), "label": pa.array([], pa.string())})
+    connection.register("labels_file", rows.append_column("place", pa.array(np.arange(len(rows)))))
+    connection.execute(_BROUGHT)
+    connection.unregister("labels_file")
+    connection.execute("CREATE OR REPLACE TEMP TABLE leftover AS FROM brought")
+    connection.execute(_MET_BEFORE, [list(met)])
+
+
 def gather(connection: duckdb.DuckDBPyConnection, rows: Path) -> None:
-    """Read the spooled rows, and meet each id with what the store knows of it."""
+    """Read the spooled rows, and meet each id with its brought label and with what the store knows of it."""
     connection.execute(_INCOMING, [str(rows)])
+    connection.execute("DELETE FROM leftover WHERE sample_id IN (SELECT sample_id FROM incoming)")
     connection.execute(_ARRIVED)
 
 
-def refuse_other_content(connection: duckdb.DuckDBPyConnection, uris: Sequence[str]) -> None:
-    """Refuse ids that stand for two inputs.
-
-    Raises:
-        InputError: naming up to three of them, with their rows.
-    """
-    clashes, places = _examples(connection, "differs", uris)
-    if clashes:
-        raise InputError(
-            f"ids with other content than they have elsewhere ({clashes}): {places}; an id must always be "
-            "the same input, so give these rows other ids, or name another id column. Nothing was written"
-        )
+def leftover(connection: duckdb.DuckDBPyConnection) -> tuple[int, int]:
+    """Return how many labels no row has met, and how many of these say something new of a sample."""
+    alone, new = connection.execute(_LEFTOVER).fetchall()[0]
+    return int(alone), int(new)
 
 
-def refuse_mixed_roles(connection: duckdb.DuckDBPyConnection, role: str, uris: Sequence[str]) -> None:
-    """Refuse ids that are test in one dataset and not in another.
-
-    Raises:
-        InputError: naming up to three of them, with their rows.
-    """
-    test_first = "known_role = 'test'"
-    mixed = f"NOT ({test_first})" if role == "test" else test_first
-    clashes, places = _examples(connection, f"known_role IS NOT NULL AND {mixed}", uris)
-    if clashes:
-        here, there = ("test", "not test") if role == "test" else ("not test", "test")
-        raise InputError(
-            f"ids of this dataset, which is {here}, are in the store as {there} ({clashes}): {places}; test "
-            "rows must be rows of their own, so take these out of one of the two. Nothing was written"
-        )
+def gather_leftover(connection: duckdb.DuckDBPyConnection) -> int:
+    """Let the labels that no row has met arrive alone, and return how many of them are for ids that nobody knows."""
+    connection.execute(_INCOMING_LABELS)
+    connection.execute(_ARRIVED)
+    unknown = "SELECT count(*) FROM leftover ANTI JOIN sample ON sample.sample_id = leftover.sample_id"
+    return int(connection.execute(unknown).fetchall()[0][0])
 
 
 def add_classes(connection: duckdb.DuckDBPyConnection, declared: Sequence[str]) -> None:
@@ -152,40 +163,11 @@ def add_classes(connection: duckdb.DuckDBPyConnection, declared: Sequence[str]) 
         connection.executemany("INSERT INTO class VALUES (?, ?)", list(zip(codes, fresh, strict=True)))
 
 
-def give_roles(connection: duckdb.DuckDBPyConnection, role: str, shares: Shares) -> None:
-    """Number the new samples after the last one and decide their roles, once and for all.
-
-    Within a class the order is that of the content hashes: the roles do not depend on the order of rows.
-
-    Raises:
-        UsageError: more rows are to be set aside than there are.
-    """
-    labeled: dict[int, int] = {}
-    if role != "test":
-        labeled = dict(
-            connection.execute(
-                "SELECT class.class, count(*) FROM arrived JOIN class ON class.name = arrived.label "
-                "WHERE known_no IS NULL GROUP BY class.class"
-            ).fetchall()
-        )
-    drawn = quotas(labeled, shares) if role != "test" else {}
-    table = pa.table(
-        {
-            "class": pa.array(drawn, pa.int32()),
-            "validation": pa.array([quota.validation for quota in drawn.values()], pa.int64()),
-            "calibration": pa.array([quota.calibration for quota in drawn.values()], pa.int64()),
-        }
-    )
-    connection.register("quota", table)
-    connection.execute(_SETTLED, {"role": role})
-    connection.unregister("quota")
-
-
 def write(connection: duckdb.DuckDBPyConnection, dataset_no: int, at: datetime) -> None:
     """Write samples, given labels and source rows."""
     connection.execute(
-        "INSERT INTO sample (sample_no, sample_id, content_hash, role) "
-        "SELECT sample_no, sample_id, content_hash, role FROM settled WHERE is_new ORDER BY sample_no"
+        "INSERT INTO sample (sample_no, sample_id, content_hash, group_name, role) "
+        "SELECT sample_no, sample_id, content_hash, group_name, role FROM settled WHERE is_new ORDER BY sample_no"
     )
     connection.execute(
         "INSERT INTO given_label (sample_no, class, dataset_no, created_at) "
@@ -195,7 +177,8 @@ def write(connection: duckdb.DuckDBPyConnection, dataset_no: int, at: datetime) 
     connection.execute(
         "INSERT INTO source_row (dataset_no, sample_no, file, row, position) "
         "SELECT ?, settled.sample_no, incoming.file, incoming.row, incoming.position "
-        "FROM incoming JOIN settled ON settled.sample_id = incoming.sample_id ORDER BY incoming.ordinal",
+        "FROM incoming JOIN settled ON settled.sample_id = incoming.sample_id "
+        "WHERE incoming.position IS NOT NULL ORDER BY incoming.ordinal",
         [dataset_no],
     )
 
@@ -211,21 +194,3 @@ def counts(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
         "roles": dict(roles.fetchall()),
         "same_content_other_id": connection.execute(_SAME_CONTENT).fetchall()[0][0],
     }
-
-
-def _examples(connection: duckdb.DuckDBPyConnection, condition: str, uris: Sequence[str]) -> tuple[int, str]:
-    """Return how many arrived ids meet ``condition``, and where the first of them lie."""
-    total = connection.execute(f"SELECT count(*) FROM arrived WHERE {condition}").fetchall()[0][0]
-    if not total:
-        return 0, ""
-    found = connection.execute(
-        "SELECT incoming.sample_id, list(incoming.file ORDER BY incoming.ordinal)[:2], "
-        "list(incoming.row ORDER BY incoming.ordinal)[:2] "
-        f"FROM incoming JOIN (FROM arrived WHERE {condition} ORDER BY ordinal LIMIT {_NAMED}) AS named "
-        "ON named.sample_id = incoming.sample_id GROUP BY incoming.sample_id ORDER BY min(incoming.ordinal)"
-    ).fetchall()
-    places = [
-        (sample_id, " and ".join(f"{uris[file]} row {row}" for file, row in zip(files, rows, strict=True)))
-        for sample_id, files, rows in found
-    ]
-    return int(total), "; ".join(f"{sample_id!r} ({place})" for sample_id, place in places)

@@ -17,7 +17,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from labelsvc.errors import StoreError, StoreLockedError
+from labelsvc.errors import LabelsvcError, StoreError, StoreLockedError
 from labelsvc.store.migrations import MIGRATIONS, Migration
 
 STORAGE_VERSION = "v1.2.0"  # what DuckDB clients from 1.2 on can read
@@ -26,6 +26,7 @@ OFFLINE: dict[str, str | bool | int | float | list[str]] = {
     "autoload_known_extensions": False,
 }
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 0.25  # seconds
+_UNWRITABLE = ("Could not write", "No space left", "File too large", "Disk quota", "Read-only file system")
 _HOLDER = re.compile(r"lock is held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
 
 
@@ -68,12 +69,17 @@ class Store:
         Raises:
             StoreError: the file is another program's, or newer than this one.
             StoreLockedError: somebody held it for longer than we wait.
+            LabelsvcError: it could not be written; it is as it was.
         """
         connection = self._open(read_only=False)
         try:
             _apply(connection, _missing(connection, self.path))
             with _transaction(connection):
                 yield connection
+        except duckdb.Error as error:
+            if not any(words in str(error) for words in _UNWRITABLE):
+                raise
+            raise LabelsvcError(_not_written(self.path, error)) from error
         finally:
             connection.close()
 
@@ -202,9 +208,21 @@ def _locked(path: Path, error: duckdb.Error, patience: float) -> str:
     )
 
 
-def _not_a_store(path: Path, error: duckdb.Error) -> str:
-    said = str(error).splitlines()[0]
+def _not_written(path: Path, error: duckdb.Error) -> str:
     return (
-        f"{path} cannot be opened as a label store ({said}); it was left as it is: "
+        f"{path} cannot be written ({_first_line(error)}); it is as it was: "
+        "make room on its disk, or see to its permissions, and run the command again"
+    )
+
+
+def _first_line(error: duckdb.Error) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def _not_a_store(path: Path, error: duckdb.Error) -> str:
+    if "Permission denied" in str(error) or "Read-only file system" in str(error):
+        return f"{path} or its folder is read-only for you ({_first_line(error)}); name another workspace"
+    return (
+        f"{path} cannot be opened as a label store ({_first_line(error)}); it was left as it is: "
         "move it away or restore it from a copy, or name another workspace with --workspace"
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -15,24 +16,34 @@ from typing import Any, Literal
 import duckdb
 
 from labelsvc.records import PictureShape
-from labelsvc.store import arrivals
+from labelsvc.store import arrivals, findings, refusals
+from labelsvc.store.arrivals import Brought
+from labelsvc.store.assignment import give_roles
 from labelsvc.store.database import Store, now
 from labelsvc.store.roles import Shares
 
 __all__ = [
+    "Arrived",
+    "Brought",
     "DatasetFile",
     "DatasetRole",
     "DatasetVersion",
     "Ingested",
+    "LabelsFile",
     "NewDataset",
     "Shares",
     "add_rows",
     "datasets",
     "find_dataset",
+    "meet_labels",
     "picture_shape",
 ]
 
 DatasetRole = Literal["train", "test"]
+
+# What DuckDB may take before it writes to disk, tried in turn: 128 MB did for 5 million rows, which took 2.3 GB without
+# a limit. Beyond the last, DuckDB's own bound.
+_MEMORY = ("128MB", "1GB")
 
 
 @dataclass(frozen=True)
@@ -41,7 +52,7 @@ class DatasetFile:
 
     uri: str
     sha256: str
-    columns: Mapping[str, str | None]
+    columns: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -52,15 +63,27 @@ class NewDataset:
     files: tuple[DatasetFile, ...]
     digest: str
     role: DatasetRole
-    shape: PictureShape
+    shape: PictureShape | None  # None of labels alone
     run_id: str
-    kind: str = "image"
-    classes: tuple[str, ...] = ()  # in the order that the file declares, if it does
+    kind: Literal["image", "labels"] = "image"
+    classes: tuple[str, ...] = ()  # in the order that the user or the file declares, if one does
+    is_closed: bool = False  # whether another class than these is an error
+    labels_uri: str | None = None  # of the labels file, if there was one
+    failed: int = 0  # rows that could not be decoded
 
     @property
     def uris(self) -> tuple[str, ...]:
         """Where the files lie."""
         return tuple(file.uri for file in self.files)
+
+
+@dataclass(frozen=True)
+class LabelsFile:
+    """A labels file, and what is written of those of its labels that no row of an ingested file meets."""
+
+    brought: Brought
+    alone: NewDataset
+    met: tuple[int, ...] = ()  # datasets that were ingested with this very file before
 
 
 @dataclass(frozen=True)
@@ -78,6 +101,16 @@ class Ingested:
     superseded: int  # samples whose earlier label gave way to a newer one
     roles: Mapping[str, int]  # of the new samples
     classes: tuple[str, ...]  # of the workspace, by class code
+    failed: int = 0  # rows beside these that could not be decoded
+    unknown: int = 0  # labels beside these that are for no sample
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """What an ingest did, dataset by dataset, and what deserves a look of it, a line each."""
+
+    datasets: tuple[Ingested, ...]
+    findings: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -93,35 +126,108 @@ class DatasetVersion:
     rows: int
 
 
-def add_rows(store: Store, arriving: Sequence[tuple[Path, NewDataset]], shares: Shares) -> list[Ingested]:
+def add_rows(
+    store: Store, arriving: Sequence[tuple[Path, NewDataset]], shares: Shares, labels: LabelsFile | None = None
+) -> Arrived:
     """Write the samples, roles, given labels and source rows of datasets, all of them or none.
 
     Args:
         store: where to write; made if it is missing.
         arriving: each dataset with its rows: a Parquet file with the columns ``position`` (int64, in the
             dataset's cache), ``file`` (int32, in ``dataset.uris``), ``row`` (int64), ``sample_id`` (string, null
-            for the content hash), ``content_hash`` (string) and ``label`` (string, null for none).
+            for the content hash), ``content_hash`` (string), ``label`` and ``group_name`` (string, null for none).
         shares: what of the newly labeled rows is set aside for validation and calibration.
+        labels: labels by id. They count more than the rows' own, and decide roles as these do; those of samples that
+            are not among the rows make a dataset of their own.
 
     Raises:
-        InputError: an id comes with other content than before, or is test in one dataset and not in another.
+        InputError: an id comes with other content or another group than before, or is test in one dataset and not in
+            another; a label is none of the classes; none of the ids of ``labels`` is a sample.
         UsageError: more validation and calibration rows are asked for than there are.
     """
+    for limit in _MEMORY:
+        with suppress(duckdb.OutOfMemoryException), store.writing() as connection:
+            _bound(connection, limit)
+            return _add_all(connection, arriving, shares, labels)
     with store.writing() as connection:
-        return [_add(connection, rows, dataset, shares) for rows, dataset in arriving]
+        return _add_all(connection, arriving, shares, labels)
 
 
-def _add(connection: duckdb.DuckDBPyConnection, rows: Path, dataset: NewDataset, shares: Shares) -> Ingested:
+def meet_labels(store: Store, brought: Brought, met: Sequence[int]) -> tuple[int, int]:
+    """Return of how many ids alone a labels file speaks, and to how many of these it would give another label.
+
+    Ids of the datasets ``met`` are left out, as in ``LabelsFile``.
+
+    Raises:
+        InputError: none of the file's ids is a sample.
+        StoreError: there is no store.
+    """
+    with store.reading() as connection:
+        arrivals.bring(connection, brought, met)
+        refusals.refuse_unknown_labels(connection, brought)
+        return arrivals.leftover(connection)
+
+
+def _bound(connection: duckdb.DuckDBPyConnection, limit: str) -> None:
+    connection.execute("SET memory_limit = ?", [limit])
+    connection.execute("SET threads = 2")  # each one more takes memory of its own
+
+
+def _add_all(
+    connection: duckdb.DuckDBPyConnection,
+    arriving: Sequence[tuple[Path, NewDataset]],
+    shares: Shares,
+    labels: LabelsFile | None,
+) -> Arrived:
+    since = findings.mark(connection)
+    arrivals.bring(connection, labels.brought if labels else None, labels.met if labels else ())
+    taken: list[Ingested] = []
+    said: list[str] = []
+    for rows, dataset in arriving:
+        arrivals.gather(connection, rows)
+        taken.append(_add(connection, dataset, shares))
+        said += findings.of_dataset(connection)
+    if labels:
+        refusals.refuse_unknown_labels(connection, labels.brought)
+        taken += _add_alone(connection, labels, shares)
+        said += findings.of_unknown_labels(connection, labels.brought.uri)
+    return Arrived(tuple(taken), (*said, *findings.of_ingest(connection, since)))
+
+
+def _add_alone(connection: duckdb.DuckDBPyConnection, labels: LabelsFile, shares: Shares) -> list[Ingested]:
+    """Write the labels that no row met, if there are any."""
+    alone, _ = arrivals.leftover(connection)
+    if not alone:
+        return []
+    unknown = arrivals.gather_leftover(connection)
+    return [_add(connection, labels.alone, shares, unknown=unknown)]
+
+
+def _add(connection: duckdb.DuckDBPyConnection, dataset: NewDataset, shares: Shares, *, unknown: int = 0) -> Ingested:
     number = _next_dataset_no(connection)
-    arrivals.gather(connection, rows)
-    arrivals.refuse_other_content(connection, dataset.uris)
-    arrivals.refuse_mixed_roles(connection, dataset.role, dataset.uris)
+    _refuse(connection, dataset)
     arrivals.add_classes(connection, dataset.classes)
-    arrivals.give_roles(connection, dataset.role, shares)
+    give_roles(connection, dataset.role, shares)
     arrivals.write(connection, number, now())
-    ingested = Ingested(dataset_no=number, **arrivals.counts(connection), classes=_class_names(connection))
+    ingested = Ingested(
+        dataset_no=number,
+        **arrivals.counts(connection),
+        classes=_class_names(connection),
+        failed=dataset.failed,
+        unknown=unknown,
+    )
     _add_dataset(connection, dataset, ingested)
     return ingested
+
+
+def _refuse(connection: duckdb.DuckDBPyConnection, dataset: NewDataset) -> None:
+    if dataset.is_closed:
+        refusals.refuse_other_order(connection, dataset.classes)
+        refusals.refuse_other_classes(connection, dataset.classes, dataset.uris, dataset.labels_uri)
+    if dataset.kind != "labels":  # labels are for samples of any role, and say nothing of content and group
+        refusals.refuse_other_content(connection, dataset.uris)
+        refusals.refuse_two_groups(connection, dataset.uris)
+        refusals.refuse_mixed_roles(connection, dataset.role, dataset.uris)
 
 
 def find_dataset(store: Store, digest: str, role: DatasetRole) -> Ingested | None:
@@ -146,11 +252,11 @@ def picture_shape(store: Store) -> PictureShape | None:
 
 
 def datasets(store: Store) -> tuple[DatasetVersion, ...]:
-    """Return every dataset version, oldest first."""
+    """Return every dataset version with pictures, oldest first."""
     with store.reading() as connection:
         rows = connection.execute(
             "SELECT dataset_no, name, role, digest, files, height, width, channels, rows "
-            "FROM dataset ORDER BY dataset_no"
+            "FROM dataset WHERE height IS NOT NULL ORDER BY dataset_no"
         ).fetchall()
     return tuple(
         DatasetVersion(
@@ -178,7 +284,8 @@ def _class_names(connection: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
 def _add_dataset(connection: duckdb.DuckDBPyConnection, dataset: NewDataset, ingested: Ingested) -> None:
     connection.execute(
         "INSERT INTO dataset (dataset_no, name, role, kind, uris, digest, files, classes, height, width, "
-        "channels, rows, outcome, run_id, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "channels, labels_uri, rows, outcome, run_id, created_at) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
             ingested.dataset_no,
             dataset.name,
@@ -188,12 +295,15 @@ def _add_dataset(connection: duckdb.DuckDBPyConnection, dataset: NewDataset, ing
             dataset.digest,
             json.dumps([asdict(file) for file in dataset.files]),
             list(dataset.classes),
-            dataset.shape.height,
-            dataset.shape.width,
-            dataset.shape.channels,
+            *_sides(dataset.shape),
+            dataset.labels_uri,
             ingested.rows,
             json.dumps(asdict(ingested)),
             dataset.run_id,
             now(),
         ],
     )
+
+
+def _sides(shape: PictureShape | None) -> tuple[int | None, int | None, int | None]:
+    return (shape.height, shape.width, shape.channels) if shape else (None, None, None)

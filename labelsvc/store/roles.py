@@ -1,6 +1,20 @@
-"""How many labeled rows of each class become validation and calibration rows.
+"""How newly labeled rows get their roles, and how many of each class become validation and calibration rows.
 
-Pure arithmetic on counts: whole numbers throughout, so that no share is lost to rounding. Knows no table.
+The rule. A unit is all newly labeled rows of a group, or one such row that has no group; its class is the most
+frequent one of its rows, of equally frequent ones that of the lowest code. Within a class, units stand in the order
+of their hashes, that of the group's name or that of the content: the order of rows decides nothing. With ``start``
+rows before it and ``rows`` of its own, a unit becomes
+
+    validation     where start + rows / 2 <= quota.validation,
+    calibration    else, where start + rows / 2 <= quota.validation + quota.calibration,
+    train          else, and where it is the last of its class.
+
+So a group is never split, and where every unit is one row, exactly the quotas are drawn. A row whose group had a
+labeled row before takes that one's role. Roles are decided once: a sample of the pool that is labeled later counts as
+train, whatever its group.
+
+Here is pure arithmetic on counts: whole numbers throughout, so that no share is lost to rounding. Knows no table; that
+is ``assignment``'s.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ The order of rows and dropout depend on the step's number alone, so that nothing
 from __future__ import annotations
 
 import dataclasses
+import io
 import pickle
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,8 +32,10 @@ def save(state: State, curves: Sequence[MetricPoint], path: Path) -> None:
         "generator": state.generator.get_state(),
         "curves": [dataclasses.astuple(point) for point in curves],
     }
+    content = io.BytesIO()
+    torch.save(kept, content)
     with written_beside(path) as partial:
-        torch.save(kept, partial)
+        partial.write_bytes(content.getbuffer())  # torch itself says of a full disk "unexpected pos"
 
 
 def load(state: State, path: Path) -> list[MetricPoint]:

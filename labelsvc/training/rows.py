@@ -23,6 +23,9 @@ class Gathers(Protocol):
     def gather(self, numbers: SampleNumbers) -> Pixels:
         """Return the pixels of these samples [rows, height, width, channels], in this order."""
 
+    def release(self) -> None:
+        """Give back the memory of what was read."""
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -49,6 +52,8 @@ class Rows:
         """Yield all pictures in order, ``rows`` at a time."""
         for start in range(0, len(self), rows):
             yield self.take(torch.arange(start, min(start + rows, len(self))))
+            if self.resident is None:
+                self.source.release()
 
 
 def as_floats(
@@ -56,6 +61,11 @@ def as_floats(
 ) -> Float[Tensor, "batch channels height width"]:
     """Return pixels as floats between 0 and 1, channels first by name and last in memory."""
     return pixels.permute(0, 3, 1, 2).float().div_(255)
+
+
+def passing_rows(numbers: SampleNumbers, source: Gathers, device: torch.device) -> Rows:
+    """Prepare the inputs of ``numbers`` to be gone through once: none of them is kept."""
+    return Rows(numbers, source, device, resident=None)
 
 
 def open_rows(numbers: SampleNumbers, source: Gathers, device: torch.device, row_bytes: int) -> Rows:

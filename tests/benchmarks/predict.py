@@ -6,15 +6,12 @@ student and 20,000 noisy digits of scikit-learn's, as PNGs of 28 × 28 pixels.
 
 from __future__ import annotations
 
-import io
 import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
-from PIL import Image
+from digits import write_digits
 from record import keep, paired
 
 from labelsvc import networks
@@ -55,27 +52,13 @@ def main() -> None:
 
 def _made(place: Path) -> tuple[Path, Path]:
     """Write an untrained student and noisy digits."""
-    from sklearn.datasets import load_digits
-
-    digits = load_digits().images
-    noise = np.random.default_rng(0)
-    cells = [_png(digits[row % len(digits)], noise) for row in range(ROWS)]
-    pq.write_table(pa.table({"image": cells}), place / "in.parquet", row_group_size=5_000)
+    source = write_digits(place / "in.parquet", ROWS)
     preprocessing = Preprocessing(PictureShape(28, 28, 1), (0.13,), (0.31,))
     classes = tuple(map(str, range(10)))
     model = Model("none", "none", "student", "supervised", "convnet", "none", "none", classes, preprocessing)
-    pixels = noise.integers(0, 256, (16, 28, 28, 1), dtype=np.uint8)
+    pixels = np.random.default_rng(0).integers(0, 256, (16, 28, 28, 1), dtype=np.uint8)
     export(networks.build("convnet", preprocessing, 10, seed=0), model, place / "student.onnx", pixels=pixels)
-    return place / "student.onnx", place / "in.parquet"
-
-
-def _png(digit: np.ndarray, noise: np.random.Generator) -> dict[str, bytes]:
-    picture = Image.fromarray((digit * (255 / 16)).astype(np.uint8)).resize((28, 28))
-    pixels = np.asarray(picture, dtype=np.int16)
-    pixels = np.where(pixels > 40, pixels + noise.integers(-20, 20, pixels.shape), 0).clip(0, 255).astype(np.uint8)
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, format="PNG")
-    return {"bytes": buffer.getvalue()}
+    return place / "student.onnx", source
 
 
 if __name__ == "__main__":

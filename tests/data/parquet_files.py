@@ -16,7 +16,10 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from labelsvc.data.columns import Columns
+from labelsvc.data.columns import ColumnNames, Columns, find_columns
+from labelsvc.data.decoding import DecodedBatch, decode_batches, rows_per_batch
+from labelsvc.data.reading import read_batches, read_schema
+from labelsvc.records import PictureShape
 
 IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 IMAGE_PATH_FIRST = pa.struct([("path", pa.string()), ("bytes", pa.binary())])
@@ -79,3 +82,38 @@ def picture_file(path: Path, pictures: Sequence[bytes | None], *, row_group_size
 
 
 PICTURES_ONLY = Columns("image", "id", None)
+
+
+ANY = ColumnNames()  # what is found without a word of the user's
+
+
+def found_columns(path: Path, wanted: ColumnNames = ANY) -> Columns:
+    """Find the columns of a file."""
+    return find_columns(read_schema(path), wanted, where=str(path))
+
+
+def decoded(path: Path, shape: PictureShape, wanted: ColumnNames = ANY) -> list[DecodedBatch]:
+    """Read a file as ingest does, to the last picture."""
+    columns = found_columns(path, wanted)
+    return list(decode_batches(read_batches([path], [columns], rows=rows_per_batch(shape)), shape))
+
+
+def pixels_of(path: Path, shape: PictureShape, wanted: ColumnNames = ANY) -> NDArray[np.uint8]:
+    """Return all pictures of a file, each of which decodes."""
+    batches = decoded(path, shape, wanted)
+    assert [failure for batch in batches for failure in batch.failures] == []
+    return np.concatenate([batch.pixels for batch in batches])
+
+
+def failures_of(path: Path, shape: PictureShape, wanted: ColumnNames = ANY) -> list[tuple[int, str]]:
+    """Return the rows of a file that do not decode, with their reasons."""
+    batches = decoded(path, shape, wanted)
+    return [(failure.row, failure.reason) for batch in batches for failure in batch.failures]
+
+
+def in_files(folder: Path, pictures: Sequence[bytes]) -> list[str]:
+    """Write each picture to a file of its own and return the names."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, data in enumerate(pictures):
+        (folder / f"{number}.png").write_bytes(data)
+    return [f"{number}.png" for number in range(len(pictures))]

@@ -11,9 +11,12 @@ from labelsvc.errors import InputError
 from .parquet_files import IMAGE, IMAGE_PATH_FIRST, with_class_names
 
 
-def found(columns: dict[str, pa.DataType], **wanted: str) -> Columns:
+def found(
+    columns: dict[str, pa.DataType], partitions: dict[str, str | None] | None = None, **wanted: str | tuple[int, ...]
+) -> Columns:
     """Find the columns of a file called f.parquet."""
-    return find_columns(pa.schema(list(columns.items())), ColumnNames(**wanted), where="f.parquet")
+    names = ColumnNames(**wanted)  # type: ignore[arg-type]
+    return find_columns(pa.schema(list(columns.items())), names, where="f.parquet", partitions=partitions)
 
 
 @pytest.mark.parametrize("kind", [IMAGE, IMAGE_PATH_FIRST], ids=["bytes first", "path first"])
@@ -63,9 +66,73 @@ def test_named_column_of_unfit_type_is_an_error(which: str, named: str) -> None:
 
 def test_id_and_label_are_found_by_name_and_type() -> None:
     """Ids and labels need a known name and a type that fits; the more specific name comes first."""
-    kinds = {"image": IMAGE, "uuid": pa.string(), "Sample_ID": pa.int64(), "label": pa.list_(pa.int8())}
+    kinds = {"image": IMAGE, "uuid": pa.string(), "Sample_ID": pa.int64(), "target": pa.list_(pa.int8())}
     assert found(kinds) == Columns("image", "Sample_ID", None)
     assert found(kinds | {"y": pa.dictionary(pa.int8(), pa.string())}).label == "y"
+
+
+def test_a_column_called_label_is_the_label() -> None:
+    """What is called label is taken for it whatever its type, so that a wrong type is never passed over silently."""
+    assert found({"image": IMAGE, "Label": pa.list_(pa.int8()), "class": pa.string()}).label == "Label"
+
+
+def test_only_a_named_group_is_a_group() -> None:
+    """No column is taken for a group by its name; the named one is checked as others are."""
+    kinds = {"image": IMAGE, "group": pa.string(), "when": pa.timestamp("s")}
+    assert found(kinds).group is None
+    assert found(kinds, group="group").group == "group"
+    with pytest.raises(InputError, match=r"column 'when' of f.parquet is timestamp\[s\]; groups are strings"):
+        found(kinds, group="when")
+
+
+def test_strings_are_paths_below_a_root_only() -> None:
+    """A string column with a telling name holds pictures where the user told their root, and text otherwise."""
+    kinds = {"name": pa.string(), "File_Path": pa.string(), "label": pa.string()}
+    assert found(kinds, root="/pictures").image == "File_Path"
+    assert found(kinds, root="/pictures", image="name") == Columns("name", None, "label", root="/pictures")
+    with pytest.raises(InputError, match=r"f\.parquet has no picture column .*--image-root"):
+        found(kinds)
+    with pytest.raises(InputError, match=r"column 'name' of f\.parquet is string; .*--image-root FOLDER"):
+        found(kinds, image="name")
+    with pytest.raises(InputError, match="'image', 'path'; name one with --image-column"):
+        found({"path": pa.string(), "image": IMAGE}, root="/pictures")
+
+
+def test_bytes_of_one_width_are_pictures_by_name_or_by_shape() -> None:
+    """Raw bytes are pictures if they are called so, or are the only ones of the told shape; a key is neither."""
+    kinds = {"key": pa.binary(16), "pixels": pa.binary(784)}
+    assert found(kinds, shape=(28, 28)).image == "pixels"
+    assert found({"key": pa.binary(16), "image": pa.binary(784)}, shape=(28, 28)).image == "image"
+    with pytest.raises(InputError, match=r"no picture column .*--shape"):
+        found(kinds)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pa.fixed_shape_tensor(pa.uint8(), [8, 6]),
+        pa.fixed_shape_tensor(pa.uint8(), [8, 6, 4]),
+        pa.list_(pa.list_(pa.uint8(), 6), 8),
+    ],
+    ids=str,
+)
+def test_what_has_a_pictures_shape_is_one(kind: pa.DataType) -> None:
+    """A tensor or nested list of bytes with a picture's sides is found under any name."""
+    assert found({"x": kind, "vector": pa.fixed_shape_tensor(pa.float32(), [8, 6])}).image == "x"
+
+
+def test_keys_of_folders_are_columns() -> None:
+    """Id, label and group may stand in the file's folders; the file's own column goes first, other keys are left."""
+    kinds = {"image": IMAGE, "id": pa.string()}
+    keys = {"label": "cat", "site": "north", "year": "2026"}
+    assert found(kinds, keys, group="site") == Columns(
+        "image", "id", "label", "site", partitions={"label": "cat", "site": "north"}
+    )
+    assert found(kinds | {"label": pa.string()}, keys).partitions == {}
+    assert found(kinds, {"kind": None}, label="kind").partitions == {"kind": None}
+    with pytest.raises(InputError, match=r"no column 'nope'; its columns are .*label .string."):
+        found(kinds, keys, label="nope")
+    assert hash(found(kinds, keys)) == hash(found(kinds, keys))
 
 
 def test_column_names_that_repeat_are_an_error() -> None:

@@ -49,13 +49,14 @@ def test_broken_picture_fails_alone_and_is_named() -> None:
     """Rows that cannot be decoded are missing from every array and listed with row and reason."""
     pixels, pngs = grey_pngs(5)
     rows: list[bytes | None] = [pngs[0], pngs[1][:40], pngs[2], None, pngs[4]]
-    source = SourceBatch(2, 100, list("abcde"), ["x", "x", None, "y", "y"], rows)
+    source = SourceBatch(2, 100, list("abcde"), ["x", "x", None, "y", "y"], rows, ["g", "g", "h", None, None])
     (batch,) = decode_batches([source], SHAPE)
     assert np.array_equal(batch.pixels, pixels[[0, 2, 4]])
     assert batch.rows.tolist() == [100, 102, 104]
     assert batch.rows.dtype == np.int64
     assert batch.ids == ["a", "c", "e"]
     assert batch.labels == ["x", None, "y"]
+    assert batch.groups == ["g", "h", None]
     assert batch.hashes == [content_hash(pngs[row]) for row in (0, 2, 4)]
     assert [(failed.file, failed.row) for failed in batch.failures] == [(2, 101), (2, 103)]
     assert batch.failures[1] == FailedRow(2, 103, "d", "the row holds no picture bytes (null)")

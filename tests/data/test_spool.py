@@ -38,6 +38,16 @@ def test_positions_lead_from_rows_to_pixels(tmp_path: Path, *, ids: bool) -> Non
     assert pixels is not None
     assert pixels[table["position"].to_numpy(), 0, 0, 0].tolist() == table["row"].to_pylist() == [0, 1, 2, 4, 5]
     assert table["sample_id"].null_count == (0 if ids else 5)
+    assert table["group_name"].null_count == 5
+
+
+def test_groups_are_kept_with_their_rows(tmp_path: Path) -> None:
+    """The last column says the group of each row, None of those in none."""
+    grouped = DecodedBatch(**{**vars(batch(0, 3, ids=False)), "groups": ["a", None, "b"]})
+    list(spool([grouped], tmp_path / "cache", tmp_path / "rows.parquet", SHAPE))
+    table = pq.read_table(tmp_path / "rows.parquet")
+    assert table.column_names[-1] == "group_name"
+    assert table["group_name"].to_pylist() == ["a", None, "b"]
 
 
 def test_a_pass_that_stops_leaves_no_cache(tmp_path: Path) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,22 @@ import pyarrow.parquet as pq
 from labelsvc.records import LabelSet, Model, PictureShape, Policy, Preprocessing, PseudoLabels
 from labelsvc.store import Store, label_sets, models
 from labelsvc.store.database import now
-from labelsvc.store.datasets import DatasetFile, DatasetRole, Ingested, NewDataset, Shares, add_rows
+from labelsvc.store.datasets import (
+    Arrived,
+    Brought,
+    DatasetFile,
+    DatasetRole,
+    Ingested,
+    LabelsFile,
+    NewDataset,
+    Shares,
+    add_rows,
+)
 from labelsvc.store.identifiers import new_id
 
 SHAPE = PictureShape(28, 28, 1)
-Row = tuple[str | None, str, str | None]  # sample id, content hash, label
+Row = tuple[str | None, str, str | None] | tuple[str | None, str, str | None, str | None]
+"""Sample id, content hash, label, and the group where there is one."""
 
 
 @dataclass
@@ -39,6 +50,7 @@ class Task:
                 "sample_id": pa.array([row[0] for row in rows], pa.string()),
                 "content_hash": pa.array([row[1] for row in rows], pa.string()),
                 "label": pa.array([row[2] for row in rows], pa.string()),
+                "group_name": pa.array([row[3] if len(row) > 3 else None for row in rows], pa.string()),
             }
         )
         pq.write_table(table, path)
@@ -54,16 +66,42 @@ class Task:
         digest: str = "",
     ) -> Ingested:
         """Ingest rows as a dataset of their own."""
-        dataset = NewDataset(
+        dataset = replace(self.dataset(role, classes), digest=digest or new_id())
+        return add_rows(self.store, [(self.spool(rows), dataset)], shares).datasets[0]
+
+    def dataset(self, role: DatasetRole = "train", classes: tuple[str, ...] = ()) -> NewDataset:
+        """Return a dataset of one file that is about to be ingested."""
+        return NewDataset(
             name="digits",
             files=(DatasetFile("digits.parquet", "0" * 64, {"image": "image"}),),
-            digest=digest or new_id(),
+            digest=new_id(),
             role=role,
             shape=SHAPE,
             run_id=new_id(),
             classes=classes,
         )
-        return add_rows(self.store, [(self.spool(rows), dataset)], shares)[0]
+
+    def labels_file(self, labels: Mapping[str, str | None], *, met: tuple[int, ...] = ()) -> LabelsFile:
+        """Return a file of labels by id."""
+        rows = pa.table({"id": pa.array(labels, pa.string()), "label": pa.array(labels.values(), pa.string())})
+        alone = replace(self.dataset(), name="more", files=(), shape=None, kind="labels", labels_uri="more.csv")
+        return LabelsFile(Brought("more.csv", rows), alone, met)
+
+    def arrive(
+        self,
+        rows: Sequence[Row] | None,
+        labels: Mapping[str, str | None] | None = None,
+        *,
+        role: DatasetRole = "train",
+        classes: tuple[str, ...] = (),
+    ) -> Arrived:
+        """Ingest rows, labels by id or both, where only ``classes`` may be where there are any."""
+        closed = {"classes": classes, "is_closed": bool(classes), "labels_uri": "more.csv" if labels else None}
+        file = None if labels is None else self.labels_file(labels)
+        if file is not None:
+            file = replace(file, alone=replace(file.alone, **closed))
+        arriving = [] if rows is None else [(self.spool(rows), replace(self.dataset(role), **closed))]
+        return add_rows(self.store, arriving, Shares(), file)
 
     def decide(self, sample_no: int, decision: str, code: int | None = None) -> None:
         """Write what a person said, as a review would."""

@@ -26,6 +26,7 @@ CREATE TABLE dataset (
     height INTEGER,
     width INTEGER,
     channels INTEGER,
+    labels_uri VARCHAR,
     rows BIGINT NOT NULL,
     outcome JSON NOT NULL,
     run_id VARCHAR NOT NULL,

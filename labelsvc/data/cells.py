@@ -1,0 +1,133 @@
+"""The cells of a picture column as pictures: encoded bytes, paths that lie inside their root, or raw pixels.
+
+Opens no picture. Raw pixels are not copied: they are views of the column's own bytes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from labelsvc.data import forms
+from labelsvc.data.columns import Columns
+from labelsvc.errors import InputError
+from labelsvc.records import Pixels
+
+Picture: TypeAlias = bytes | Path | Pixels  # encoded; in a file of its own; [height, width, channels] of 1, 3 or 4
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a value lies, for messages."""
+
+    file: Path
+    column: str
+    first_row: int
+
+    def __str__(self) -> str:
+        return f"column {self.column!r} of {self.file}"
+
+    def row(self, bad: pa.Array) -> str:
+        """Name the first row for which ``bad`` is true."""
+        return self.at(bad.index(True).as_py())
+
+    def at(self, row: int) -> str:
+        """Name a row by its place in the batch."""
+        return f"row {self.first_row + row} of {self.file}, column {self.column!r}"
+
+
+def pictures(column: pa.Array, columns: Columns, place: Place) -> list[Picture | None]:
+    """Return the pictures of a column's rows, ``None`` where a row has none.
+
+    Raises:
+        InputError: a path leads outside its root, or the pixels are not of the told shape.
+    """
+    if pa.types.is_struct(column.type):
+        return _bytes_or_paths(column, columns, place)
+    if forms.is_text(column.type):
+        return _paths(column.to_pylist(), _root(columns, place), place)
+    if forms.raw_sides(column.type) is not None:
+        return _raw(column, forms.pixel_shape(column.type, columns.shape, column=str(place)))
+    encoded: list[Picture | None] = column.to_pylist()
+    return encoded
+
+
+def _bytes_or_paths(column: pa.Array, columns: Columns, place: Place) -> list[Picture | None]:
+    encoded: list[Picture | None] = pc.struct_field(column, "bytes").to_pylist()  # null where the struct is
+    if None not in encoded or not forms.has_paths(column.type):
+        return encoded
+    texts = pc.struct_field(column, "path").to_pylist()
+    wanted = [text if data is None else None for data, text in zip(encoded, texts, strict=True)]
+    found = _paths(wanted, _root(columns, place), place) if any(wanted) else wanted
+    return [path if data is None else data for data, path in zip(encoded, found, strict=True)]
+
+
+def _root(columns: Columns, place: Place) -> Path:
+    """Return the only folder below which pictures are read, without symbolic links in its path.
+
+    Raises:
+        InputError: there is no such folder.
+    """
+    if columns.root is None:
+        return place.file.resolve().parent
+    if not Path(columns.root).is_dir():
+        raise InputError(f"there is no folder {columns.root}, where the paths in {place} start; see --image-root")
+    return Path(columns.root).resolve()
+
+
+def _paths(texts: Sequence[str | None], root: Path, place: Place) -> list[Picture | None]:
+    return [_inside(root, text, place.at(row)) if text else None for row, text in enumerate(texts)]
+
+
+def _inside(root: Path, text: str, where: str) -> Path:
+    """Return where a path leads, links followed and ``..`` resolved, which must be below ``root``."""
+    try:
+        path = Path(os.path.realpath(root / text))  # unlike resolve, it leaves loops of links to whoever opens them
+    except ValueError as error:
+        raise InputError(f"{where}: {text!r} is no path of a picture ({error})") from error
+    if not path.is_relative_to(root):
+        raise InputError(
+            f"{where}: the path {text!r} leads outside {root}, and nothing outside is read; correct the path, "
+            "or name the folder of pictures with --image-root"
+        )
+    return path
+
+
+def _raw(column: pa.Array, shape: tuple[int, int, int]) -> list[Picture | None]:
+    if not len(column):
+        return []
+    values, complete = _values(column)
+    pixels = values.reshape(len(column), *shape)
+    return [picture if whole else None for picture, whole in zip(pixels, complete, strict=True)]
+
+
+def _values(column: pa.Array) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Return the bytes of all rows on end, and which rows have no null in them."""
+    layer = column.storage if isinstance(column, pa.ExtensionArray) else column
+    complete = _valid(layer)
+    while pa.types.is_fixed_size_list(layer.type):
+        layer = _items(layer)
+        if layer.null_count:
+            complete = complete & _valid(layer).reshape(len(column), -1).all(axis=1)
+    width = layer.type.byte_width
+    data = np.frombuffer(layer.buffers()[1], np.uint8)
+    return data[layer.offset * width : (layer.offset + len(layer)) * width], complete
+
+
+def _items(lists: pa.FixedSizeListArray) -> pa.Array:
+    """Return the items of all lists, those of null lists too, which ``flatten`` would drop."""
+    size = lists.type.list_size
+    return lists.values.slice(lists.offset * size, len(lists) * size)
+
+
+def _valid(column: pa.Array) -> NDArray[np.bool_]:
+    valid: NDArray[np.bool_] = column.is_valid().to_numpy(zero_copy_only=False)
+    return valid
