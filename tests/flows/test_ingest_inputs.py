@@ -55,6 +55,7 @@ def test_rows_that_fail_within_what_is_allowed_are_left_out(digits: Digits, tmp_
     assert Path(str(outcome.failed)).parent == tmp_path / "w" / "runs" / str(outcome.run_id)
 
 
+@pytest.mark.seconds
 def test_what_is_left_out_is_not_missed(digits: Digits, tmp_path: Path) -> None:
     """Training finds every picture at its place, the same files again are known, and add up as they did."""
     config = IngestConfig(max_failed="4")
@@ -139,7 +140,6 @@ def test_pictures_in_files_are_known_by_where_how_large_and_how_old_they_are(dig
     (tmp_path / "pictures" / "3.png").write_bytes(digits.pictures[11])
     with pytest.raises(InputError, match=r"other content.*'digit-0003'"):
         flows.ingest(tmp_path / "w", [file], config=config)
-    assert flows.train  # the caches of what was ingested are still there
     assert len(list((tmp_path / "w" / "cache").iterdir())) == 2
 
 
