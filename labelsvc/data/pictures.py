@@ -60,7 +60,8 @@ def decode(data: bytes, shape: PictureShape) -> Pixels:
     except PictureError:
         raise
     except Exception as error:  # damaged bytes make Pillow raise nearly anything
-        raise PictureError(f"the picture cannot be decoded: {error or type(error).__name__}") from error
+        reason = str(error).rstrip(".") or type(error).__name__
+        raise PictureError(f"the picture cannot be decoded: {reason}") from error
 
 
 def fit(pixels: Pixels, shape: PictureShape) -> Pixels:

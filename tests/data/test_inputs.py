@@ -92,3 +92,18 @@ def test_memory_mapped_parts_gather_alike(tmp_path: Path) -> None:
     gathered = inputs.gather(numbers(5, 0))
     assert np.array_equal(gathered, pixels[[5, 0]])
     assert not isinstance(gathered, np.memmap)
+
+
+def test_released_pictures_stay_readable(tmp_path: Path) -> None:
+    """Giving back the memory of mapped pictures changes nothing of what they are; those in memory stay there."""
+    pixels = noise(6, 4, 5, 1)
+    with PixelWriter(tmp_path / "d", PictureShape(4, 5, 1)) as writer:
+        writer.append(pixels)
+    opened = open_pixels(tmp_path / "d")
+    assert opened is not None
+    parts = [InputPart(numbers(0, 1, 2), numbers(0, 1, 2), opened), InputPart(numbers(3, 4), numbers(3, 4), pixels)]
+    inputs = Inputs(parts)
+    before = inputs.gather(numbers(4, 0, 2))
+    inputs.release()
+    assert np.array_equal(inputs.gather(numbers(4, 0, 2)), before)
+    assert np.array_equal(before, pixels[[4, 0, 2]])

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from labelsvc.data.inputs import InputPart, Inputs
 from labelsvc.training import rows as room
-from labelsvc.training.rows import Shuffle, as_floats, open_rows
+from labelsvc.training.rows import Shuffle, as_floats, open_rows, passing_rows
 
 from .bars import CPU, bars, inputs_of, rows_of
 
@@ -53,6 +54,21 @@ def test_blocks_cover_all_rows_in_order() -> None:
     blocks = list(rows.blocks(8))
     assert [len(block) for block in blocks] == [8, 8, 4]
     assert torch.equal(torch.cat(blocks), rows.take(torch.arange(20)))
+
+
+def test_what_is_gone_through_once_is_not_kept() -> None:
+    """Passing rows are those that resident ones are, block by block, and give back what they read."""
+    released = []
+
+    class Watched(Inputs):
+        def release(self) -> None:
+            released.append(True)
+
+    numbers = np.arange(20, dtype=np.int64) + 10
+    rows = passing_rows(numbers, Watched([InputPart(numbers, np.arange(20), bars(20)[0])]), CPU)
+    assert rows.resident is None
+    assert torch.equal(torch.cat(list(rows.blocks(8))), rows_of(bars(20)[0]).take(torch.arange(20)))
+    assert len(released) == 3
 
 
 def test_pictures_lie_channels_last() -> None:
