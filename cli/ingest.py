@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from labelsvc.config import IngestConfig
 from labelsvc.errors import UsageError
 
@@ -28,30 +31,15 @@ def ingest(  # noqa: PLR0913 - an option each
     cache_gb: options.CacheGb = IngestConfig.cache_gb,
     workspace: options.Workspace = options.WORKSPACE,
     as_json: options.AsJson = False,
-    show_config: options.ShowConfig = False,  # noqa: ARG001 - settings.Verb answers it
+    show_config: options.ShowConfig = False,  # settings.Verb answers it
 ) -> None:
     """Read labeled, unlabeled and test rows into the workspace.
 
     With --labels alone, samples that are there already get their labels.
     """
+    config = ingest_config(locals())  # before anything else has a name
     from labelsvc import flows
 
-    config = IngestConfig(
-        id_column=id_column,
-        label_column=label_column,
-        image_column=image_column,
-        validation=validation,
-        calibration=calibration,
-        cache_gb=cache_gb,
-        group_column=group_column,
-        image_root=image_root,
-        shape=options.sides(shape, "--shape"),
-        size=height_and_width(size),
-        labels=labels,
-        classes=options.class_names(classes),
-        missing_label=missing_label,
-        max_failed=max_failed,
-    )
     with terminal.listening() as listener:
         outcome = flows.ingest(workspace, files or (), test=test or (), config=config, listener=listener)
     if as_json:
@@ -60,6 +48,16 @@ def ingest(  # noqa: PLR0913 - an option each
     terminal.note(f"new samples: {roles or 'none'}")
     terminal.note(f"{len(outcome.classes)} classes ({', '.join(outcome.classes)}), pictures {outcome.shape}")
     closing.close(outcome, workspace, abstained="unlabeled")
+
+
+def ingest_config(told: Mapping[str, Any]) -> IngestConfig:
+    """Return what a verb with the options of ``ingest`` was told, by the names of its parameters."""
+    read = {
+        "shape": options.sides(told["shape"], "--shape"),
+        "size": height_and_width(told["size"]),
+        "classes": options.class_names(told["classes"]),
+    }
+    return IngestConfig(**{name: told[name] for name in IngestConfig.__dataclass_fields__} | read)
 
 
 def height_and_width(size: str | None) -> tuple[int, int] | None:

@@ -121,9 +121,15 @@ def class_names(text: str | None) -> tuple[str, ...]:
     """Return the names of ``--classes``: separated by commas, or the lines of a text file."""
     if text is None:
         return ()
-    file = Path(text)
-    names = file.read_text(encoding="utf-8").splitlines() if file.is_file() else text.split(",")
+    names = Path(text).read_text(encoding="utf-8").splitlines() if _is_file(text) else text.split(",")
     return tuple(name.strip() for name in names if name.strip())
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except OSError:  # a long list is no name of a file
+        return False
 
 
 def pairs(texts: Sequence[str] | None) -> dict[str, str]:

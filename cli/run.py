@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
 from labelsvc.config import IngestConfig, LabelConfig, TrainConfig
 
 from . import answer, closing, options, terminal
-from .ingest import height_and_width
+from .ingest import ingest_config
+
+if TYPE_CHECKING:
+    from labelsvc.flows import RunConfig
 
 
 def run(  # noqa: PLR0913 - an option each
@@ -44,51 +50,15 @@ def run(  # noqa: PLR0913 - an option each
     resume: options.Resume = False,
     workspace: options.Workspace = options.WORKSPACE,
     as_json: options.AsJson = False,
-    show_config: options.ShowConfig = False,  # noqa: ARG001 - settings.Verb answers it
+    show_config: options.ShowConfig = False,  # settings.Verb answers it
 ) -> None:
     """Ingest, train, label, distill and export in one go.
 
     What is done already is not done again. The file to export is named by --onnx.
     """
+    config = _config(locals())  # before anything else has a name
     from labelsvc import flows
 
-    config = flows.RunConfig(
-        IngestConfig(
-            id_column=id_column,
-            label_column=label_column,
-            image_column=image_column,
-            validation=validation,
-            calibration=calibration,
-            cache_gb=cache_gb,
-            group_column=group_column,
-            image_root=image_root,
-            shape=options.sides(shape, "--shape"),
-            size=height_and_width(size),
-            labels=labels,
-            classes=options.class_names(classes),
-            missing_label=missing_label,
-            max_failed=max_failed,
-        ),
-        TrainConfig(
-            method=method,
-            steps=steps,
-            budget=options.seconds(budget),
-            network=network,
-            views=views,
-            device=device,
-            seed=seed,
-            balanced=balanced,
-            keep_moments=keep_moments,
-            settings=options.pairs(set_),
-        ),
-        LabelConfig(
-            threshold=threshold,
-            class_thresholds=options.thresholds(class_threshold),
-            device=device,
-            message=message,
-            rounds=rounds,
-        ),
-    )
     with terminal.listening() as listener:
         told = flows.ToldRun(tuple(files or ()), tuple(test or ()), onnx, config)
         if resume:
@@ -104,3 +74,19 @@ def run(  # noqa: PLR0913 - an option each
     if outcome.exported is not None:
         terminal.note(closing.exported(outcome.exported))
     closing.close(outcome, workspace)
+
+
+def _config(told: Mapping[str, Any]) -> RunConfig:
+    """Return what each step is told, by the names of ``run``'s parameters."""
+    from labelsvc import flows
+
+    read = {"budget": options.seconds(told["budget"]), "settings": options.pairs(told["set_"])}
+    training = {name: told[name] for name in TrainConfig.__dataclass_fields__ if name in told}
+    labeling = LabelConfig(
+        threshold=told["threshold"],
+        class_thresholds=options.thresholds(told["class_threshold"]),
+        device=told["device"],
+        message=told["message"],
+        rounds=told["rounds"],
+    )
+    return flows.RunConfig(ingest_config(told), TrainConfig(**training | read), labeling)

@@ -138,12 +138,10 @@ def parse_sides(text: str, flag: str) -> tuple[int, ...]:
     >>> parse_sides("28x28", "--size"), parse_sides("64", "--size"), parse_sides("32x48x3", "--shape")
     ((28, 28), (64, 64), (32, 48, 3))
     """
-    sides = tuple(int(side) for side in re.split("[x×]", text.strip()) if side.isascii() and side.isdigit())
-    if len(sides) == 1:
-        sides *= 2
-    if len(sides) not in (2, 3) or len(re.split("[x×]", text)) not in (1, len(sides)) or min(sides) < 1:
+    if re.fullmatch(r"[1-9][0-9]*([x×][1-9][0-9]*){0,2}", text.strip()) is None:
         raise UsageError(f"{flag} {text}: write HEIGHTxWIDTH or HEIGHTxWIDTHxCHANNELS, such as 28x28 or 32x32x3")
-    return sides
+    sides = tuple(int(side) for side in re.split("[x×]", text.strip()))
+    return sides * 2 if len(sides) == 1 else sides
 
 
 def parse_tolerance(text: str, rows: int) -> int:

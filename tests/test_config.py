@@ -14,6 +14,8 @@ from labelsvc.config import (
     digest,
     parse_duration,
     parse_pairs,
+    parse_sides,
+    parse_tolerance,
     read_file,
 )
 from labelsvc.errors import InputError, UsageError
@@ -119,3 +121,17 @@ def test_broken_files_are_refused(tmp_path: Path, content: bytes, reason: str) -
     with pytest.raises(InputError, match=reason) as refused:
         read_file(path)
     assert str(path) in str(refused.value)
+
+
+@pytest.mark.parametrize("text", ["", "x", "28x", "x28", "0x28", "28x28x3x1", "-28x28", "28.5x28", "a x b"])
+def test_sides_that_are_none(text: str) -> None:
+    """What is no height and width is a wrong call that shows how to write them."""
+    with pytest.raises(UsageError, match="--size.*28x28"):
+        parse_sides(text, "--size")
+
+
+@pytest.mark.parametrize("text", ["", "many", "-1", "101%", "1.5", "nan%"])
+def test_tolerances_that_are_none(text: str) -> None:
+    """What is neither a count nor a share is a wrong call."""
+    with pytest.raises(UsageError, match="--max-failed"):
+        parse_tolerance(text, 100)

@@ -12,9 +12,9 @@ from labelsvc.config import LabelConfig, digest
 from labelsvc.flows._inputs import open_inputs
 from labelsvc.flows._models import newest, open_network
 from labelsvc.flows._session import Session, open_store, recorded, versions
-from labelsvc.labeling.pool import Answers, predict_rows, read_predictions, write_predictions
+from labelsvc.labeling.pool import Answers, joined, predict_rows, prediction_blocks, write_predictions
 from labelsvc.labeling.rounds import Round
-from labelsvc.labeling.select import accept, check_thresholds, thresholds_by_class
+from labelsvc.labeling.select import accept, among, check_thresholds, thresholds_by_class
 from labelsvc.records import (
     SILENCE,
     LabelSet,
@@ -100,8 +100,9 @@ def label_once(
     with recorded(place, run) as session:
         shown = np.union1d(pool, hidden)
         predictions = _predictions(session, model, shown, config=config, listener=listener)
-        accepted = accept(predictions, thresholds_by_class(*rule, model.classes))
-        accepted = accepted.where(np.isin(accepted.numbers, pool))
+        thresholds = thresholds_by_class(*rule, model.classes)
+        blocks = (accept(block, thresholds) for block in prediction_blocks(predictions, model.classes))
+        accepted = joined(block.where(among(block.numbers, pool)) for block in blocks)
         label_set = _write(session, config, model, accepted)
         session.rows = RowCount(given=len(pool), labeled=len(accepted), abstained=len(pool) - len(accepted))
         session.stop_reason = ONE_ROUND
@@ -123,8 +124,8 @@ def say_kept(label_set: LabelSet, message: str, listener: Listener) -> None:
 
 def _predictions(
     session: Session, model: Model, numbers: SampleNumbers, *, config: LabelConfig, listener: Listener
-) -> PseudoLabels:
-    """Return what the model says of ``numbers``, from the file of an earlier run where there is one."""
+) -> Path:
+    """Return the file of what the model says of ``numbers``, that of an earlier run where there is one."""
     shown = samples.digest_of(numbers)
     known = runs.find_predictions(session.store, model.model_id, shown)
     path = session.workspace.root / known if known else None
@@ -136,7 +137,7 @@ def _predictions(
         for done in write_predictions(path, blocks, model.classes):
             listener.progress(Progress("label", done, len(numbers)))
     session.outcome |= {"model": model.model_id, "shown": shown, "predictions": session.workspace.relative(path)}
-    return read_predictions(path, model.classes)
+    return path
 
 
 def _asked(session: Session, model: Model, numbers: SampleNumbers, device_name: str) -> Iterator[Answers]:

@@ -110,7 +110,7 @@ def _source(role: DatasetRole, names: Sequence[str | Path], config: IngestConfig
     paths = [file.path for file in files]
     rows = row_count(paths)
     if not rows:
-        raise InputError(f"there are no rows in {', '.join(map(str, paths))}")
+        raise InputError(f"there are no rows in {', '.join(map(str, paths))}; check what wrote it, or leave it out")
     columns = tuple(_columns(file, config) for file in files)
     if config.label_column is not None and not any(found.label for found in columns):
         raise InputError(f"no column {config.label_column!r} in {', '.join(map(str, paths))}; see --label-column")

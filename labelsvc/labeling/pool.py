@@ -5,7 +5,7 @@ Predicting is a pure function of a block of rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,8 @@ from labelsvc.records import PseudoLabels, SampleNumbers
 from labelsvc.training.predict import logit_blocks
 from labelsvc.training.rows import Rows
 from labelsvc.workspace import written_beside
+
+BLOCK = 1 << 16  # rows read at a time
 
 Answers = tuple[PseudoLabels, NDArray[np.float64]]  # of a block of rows: the two likeliest classes, and all scores
 
@@ -92,15 +94,36 @@ def read_distributions(path: Path, rows: int) -> tuple[SampleNumbers, NDArray[np
     return batch["sample_no"].to_numpy(), flat.reshape(len(batch), probabilities.type.list_size)
 
 
+def prediction_blocks(path: Path, classes: Sequence[str]) -> Iterator[PseudoLabels]:
+    """Yield what a predictions file says of each sample, some ten thousand at a time, without full distributions."""
+    names = pa.array(classes)
+    columns = ["sample_no", "label", "confidence", "runner_up", "runner_up_probability"]
+    with pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20) as parquet:
+        for block in parquet.iter_batches(BLOCK, columns=columns):
+            codes = {name: pc.index_in(block[name], names) for name in ("label", "runner_up")}
+            yield PseudoLabels(
+                block["sample_no"].to_numpy(),
+                codes["label"].to_numpy().astype(np.int32),
+                block["confidence"].to_numpy(),
+                codes["runner_up"].to_numpy().astype(np.int32),
+                block["runner_up_probability"].to_numpy(),
+            )
+
+
 def read_predictions(path: Path, classes: Sequence[str]) -> PseudoLabels:
     """Return what a predictions file says of each sample, without the full distributions."""
-    columns = ["sample_no", "label", "confidence", "runner_up", "runner_up_probability"]
-    table = pq.read_table(path, columns=columns)
-    codes = {name: pc.index_in(table[name], pa.array(classes)) for name in ("label", "runner_up")}
-    return PseudoLabels(
-        table["sample_no"].to_numpy(),
-        codes["label"].to_numpy().astype(np.int32),
-        table["confidence"].to_numpy(),
-        codes["runner_up"].to_numpy().astype(np.int32),
-        table["runner_up_probability"].to_numpy(),
+    return joined(prediction_blocks(path, classes))
+
+
+def joined(blocks: Iterable[PseudoLabels]) -> PseudoLabels:
+    """Return blocks on end."""
+    none = PseudoLabels(
+        np.empty(0, np.int64),
+        np.empty(0, np.int32),
+        np.empty(0, np.float64),
+        np.empty(0, np.int32),
+        np.empty(0, np.float64),
     )
+    parts = [none, *blocks]
+    fields = PseudoLabels.__dataclass_fields__
+    return PseudoLabels(*(np.concatenate([getattr(part, name) for part in parts]) for name in fields))

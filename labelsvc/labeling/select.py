@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelsvc.errors import UsageError
-from labelsvc.records import PseudoLabels
+from labelsvc.records import PseudoLabels, SampleNumbers
 
 
 def check_thresholds(threshold: float, class_thresholds: Mapping[str, float], classes: Sequence[str]) -> None:
@@ -39,3 +39,12 @@ def thresholds_by_class(
 def accept(candidates: PseudoLabels, thresholds: NDArray[np.float64]) -> PseudoLabels:
     """Return the candidates whose confidence is at or above the threshold of their own class."""
     return candidates.where(candidates.confidence >= thresholds[candidates.classes])
+
+
+def among(numbers: SampleNumbers, some: SampleNumbers) -> NDArray[np.bool_]:
+    """Return for each of ``numbers`` whether it is one of ``some``, which are sorted."""
+    if not len(some):
+        return np.zeros(len(numbers), dtype=bool)
+    place = np.searchsorted(some, numbers).clip(max=len(some) - 1)
+    found: NDArray[np.bool_] = some[place] == numbers
+    return found

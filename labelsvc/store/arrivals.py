@@ -97,14 +97,12 @@ SELECT
 FROM settled
 """
 
-# Called after the samples were written: how many of the new ones repeat the content of another id.
+# Called after the samples were written: how many of the new ones, whose numbers are the last, repeat another's content.
 _SAME_CONTENT = """
 WITH shared AS (
-    SELECT sample.content_hash, count(*) FILTER (settled.is_new) AS new_ids, count(*) AS ids
+    SELECT count(*) AS ids, count(*) FILTER (sample_no >= (SELECT min(sample_no) FROM settled WHERE is_new)) AS new_ids
     FROM sample
-    LEFT JOIN settled ON settled.sample_no = sample.sample_no
-    WHERE sample.content_hash IN (SELECT content_hash FROM settled WHERE is_new)
-    GROUP BY sample.content_hash
+    GROUP BY content_hash
 )
 SELECT coalesce(sum(least(new_ids, ids - 1)), 0)::BIGINT FROM shared
 """
@@ -167,18 +165,18 @@ def write(connection: duckdb.DuckDBPyConnection, dataset_no: int, at: datetime) 
     """Write samples, given labels and source rows."""
     connection.execute(
         "INSERT INTO sample (sample_no, sample_id, content_hash, group_name, role) "
-        "SELECT sample_no, sample_id, content_hash, group_name, role FROM settled WHERE is_new ORDER BY sample_no"
+        "SELECT sample_no, sample_id, content_hash, group_name, role FROM settled WHERE is_new"
     )
     connection.execute(
         "INSERT INTO given_label (sample_no, class, dataset_no, created_at) "
-        "SELECT sample_no, class, ?, ? FROM settled WHERE is_labeled ORDER BY sample_no",
+        "SELECT sample_no, class, ?, ? FROM settled WHERE is_labeled",
         [dataset_no, at],
     )
     connection.execute(
         "INSERT INTO source_row (dataset_no, sample_no, file, row, position) "
         "SELECT ?, settled.sample_no, incoming.file, incoming.row, incoming.position "
         "FROM incoming JOIN settled ON settled.sample_id = incoming.sample_id "
-        "WHERE incoming.position IS NOT NULL ORDER BY incoming.ordinal",
+        "WHERE incoming.position IS NOT NULL",
         [dataset_no],
     )
 

@@ -53,7 +53,7 @@ def test_the_same_labels_again_change_nothing(digits: Digits, tmp_path: Path) ->
 
 
 def test_labels_alone_need_no_file(ingested: Path, digits: Digits, tmp_path: Path) -> None:
-    """Labels for the pool make it train by the queries, stand in the sample's trace, and are no news the second time."""
+    """Labels for the pool make it train by the queries, stand in the sample's trace, and are no news later."""
     labels: dict[str, str | None] = {f"digit-{row:04d}": digits.classes[row] for row in range(100, 110)}
     named = labels_file(tmp_path / "more.csv", {**labels, "nobody": "1", "digit-0111": None})
     heard = Heard()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from labelsvc.errors import UsageError
-from labelsvc.labeling.select import accept, check_thresholds, thresholds_by_class
+from labelsvc.labeling.select import accept, among, check_thresholds, thresholds_by_class
 from labelsvc.records import PseudoLabels
 
 NAMES = ("cat", "dog", "eel")
@@ -72,3 +72,12 @@ def test_probabilities_are_allowed() -> None:
     """Both ends count as probabilities."""
     check_thresholds(0.0, {"cat": 1.0, "dog": 0.0}, NAMES)
     check_thresholds(1.0, {}, NAMES)
+
+
+def test_among_is_membership() -> None:
+    """Whatever is asked, in any order, the answer is that of a set; nothing is among none."""
+    rng = np.random.default_rng(0)
+    some = np.unique(rng.integers(0, 100, 40))
+    asked = rng.integers(-5, 105, 300)
+    assert among(asked, some).tolist() == [number in set(some.tolist()) for number in asked.tolist()]
+    assert not among(asked, some[:0]).any()

@@ -10,11 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from labeling_task import Row, Task
 
-from labelsvc.errors import InputError
+from labelsvc.errors import InputError, UsageError
 from labelsvc.store import Store
 from labelsvc.store.datasets import Shares, add_rows
 from labelsvc.store.roles import quotas
@@ -34,7 +34,10 @@ def roles_of(ingests: Sequence[Sequence[Row]], shares: Shares = SHARES) -> dict[
     with tempfile.TemporaryDirectory() as folder:
         task = Task(Store(Path(folder) / "labels.duckdb"), Path(folder))
         for rows in ingests:
-            task.ingest(rows, shares=shares)
+            try:
+                task.ingest(rows, shares=shares)
+            except UsageError:  # too few rows of too many classes to spare these shares
+                assume(condition=False)
         return dict(task.ask("SELECT sample_id, role FROM sample"))
 
 
@@ -58,7 +61,8 @@ def test_rows_without_groups_take_their_places(codes: list[int]) -> None:
     names = [str(code) for code in sorted(set(codes))]  # numbers get their codes in numeric order
     rows: list[Row] = [(f"s{n}", hashed(n), str(code)) for n, code in enumerate(codes)]
     classes = {f"s{n}": names.index(str(code)) for n, code in enumerate(codes)}
-    assert roles_of([rows]) == expected(classes, {f"s{n}": hashed(n) for n in range(len(codes))})
+    drawn = roles_of([rows])
+    assert drawn == expected(classes, {f"s{n}": hashed(n) for n in range(len(codes))})
 
 
 @pytest.mark.seconds

@@ -135,3 +135,17 @@ def test_labels_of_the_source_are_not_looked_at(student: Student, tmp_path: Path
     """Predicting needs no labels, so a column called target may hold anything."""
     table, _ = predicted(student, written(tmp_path / "new.parquet", pictures(2), target=[0.37, 1.5]))
     assert table.num_rows == 2
+
+
+def test_pictures_in_files_of_their_own(student: Student, tmp_path: Path) -> None:
+    """Paths below a root are answered like the bytes that they lead to; one that leads nowhere fails alone."""
+    images = pictures(3)
+    for row, data in enumerate(images[:2]):
+        (tmp_path / f"{row}.png").write_bytes(data or b"")
+    by_path = tmp_path / "paths.parquet"
+    pq.write_table(pa.table({"image": [f"{row}.png" for row in range(3)]}), by_path)
+    found, counts = predicted(student, by_path, wanted=ColumnNames(root=str(tmp_path)))
+    beside, _ = predicted(student, written(tmp_path / "bytes.parquet", images))
+    assert found["label"].to_pylist()[:2] == beside["label"].to_pylist()[:2]
+    assert "2.png" in found["error"][2].as_py()
+    assert counts[-1] == RowCount(given=3, labeled=2, failed=1)
