@@ -69,7 +69,7 @@ def run(  # noqa: PLR0913 - an option each
     if as_json:
         answer.say("run", outcome)
     terminal.note(closing.trained(outcome.teacher))
-    terminal.note(closing.labeled(outcome.labels.label_set, outcome.rows, outcome.teacher))
+    terminal.note(closing.labeled(outcome.labels.label_set, outcome.rows, outcome.labels.model))
     terminal.note(closing.trained(outcome.student))
     if outcome.exported is not None:
         terminal.note(closing.exported(outcome.exported))

@@ -126,7 +126,7 @@ def test_broken_files_are_refused(tmp_path: Path, content: bytes, reason: str) -
 @pytest.mark.parametrize("text", ["", "x", "28x", "x28", "0x28", "28x28x3x1", "-28x28", "28.5x28", "a x b"])
 def test_sides_that_are_none(text: str) -> None:
     """What is no height and width is a wrong call that shows how to write them."""
-    with pytest.raises(UsageError, match="--size.*28x28"):
+    with pytest.raises(UsageError, match=r"--size.*28x28"):
         parse_sides(text, "--size")
 
 
