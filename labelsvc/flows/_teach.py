@@ -86,7 +86,7 @@ def teach(session: Session, assignment: Assignment, listener: Listener) -> Model
     session.outcome = {"steps": plan.steps}
     state = begin(room.make_network(), lesson, plan)
     points = load(state, checkpoint) if checkpoint.exists() else []
-    listener.note(_opening(room, plan, state.step))
+    listener.note(_opening(room, lesson, plan, done=state.step))
     _follow(room, state, lesson, plan, points)
     _write_curves(room, points)
     runs.add_metrics(session.store, session.run_id, points)
@@ -196,10 +196,14 @@ def _planned_before(session: Session) -> int | None:
     return int(json.loads(resolved.read_text(encoding="utf-8"))["steps"]) if resolved.exists() else None
 
 
-def _opening(room: _Room, plan: Plan, done: int) -> str:
+def _opening(room: _Room, lesson: Lesson, plan: Plan, *, done: int) -> str:
     if done:
         return f"going on with run {room.session.run_id} at step {done:,} of {plan.steps:,}"
-    return f"{plan.steps:,} steps of {room.assignment.method_name} with {room.network} on {room.device}"
+    said = f"{plan.steps:,} steps of {room.assignment.method_name} with {room.network} on {room.device}"
+    published = plan.method.published_steps(lesson.course(plan.method, plan.steps))
+    if published is None or published == plan.steps:
+        return said
+    return f"{said}; the schedule of {published:,} steps, as published, is scaled by {plan.steps / published:.3g}"
 
 
 def _spread(steps: int, count: int) -> frozenset[int]:

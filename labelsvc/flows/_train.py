@@ -56,7 +56,7 @@ def train(
     store = open_store(place)
     method = make(config.method, config.settings)
     device = describe(find_device(config.device))
-    config_hash = digest(config, samples.state_digest(store))
+    config_hash = digest(config, method, samples.state_digest(store))
     done = runs.find_done(store, "train", config_hash)
     if done is not None and is_kept(place, models.get(store, done.outcome["model"])):
         listener.note(f"this very training was done by run {done.run_id}; nothing to do")

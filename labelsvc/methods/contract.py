@@ -98,6 +98,9 @@ class Method(Protocol):
     def turn(self, step: int, course: Course) -> Turn:
         """Return what a step learns from, as a pure function of its number; most take ``both_at_once``."""
 
+    def published_steps(self, course: Course) -> int | None:
+        """Return how many steps its published schedule takes on so many rows, None where it has no length."""
+
     def init(self, problem: Problem) -> Memory:
         """Return the memory before the first step."""
 

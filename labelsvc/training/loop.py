@@ -36,6 +36,11 @@ class Lesson:
     views: Views
     prior: Float[Tensor, " classes"]
 
+    def course(self, method: Method, steps: int) -> Course:
+        """Return how long a training of ``steps`` steps is, as a method sees it."""
+        pool = self.pool if method.needs_pool else None
+        return Course(len(self.labeled), len(pool or ()), steps)
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -131,7 +136,7 @@ class Sampler:
         self._lesson = lesson
         self._method = plan.method
         self._pool = lesson.pool if plan.method.needs_pool else None
-        self._course = Course(len(lesson.labeled), len(self._pool or ()), plan.steps)
+        self._course = lesson.course(plan.method, plan.steps)
         self._labeled_view = lesson.views.strong if plan.method.labeled_view == "strong" else lesson.views.weak
         self._labeled_order = Shuffle(self._course.labeled, plan.seed)
         self._pool_order = Shuffle(self._course.pool, plan.seed + 1)

@@ -245,3 +245,11 @@ def test_lost_weights_are_trained_again(taught: Path) -> None:
     again = flows.train(taught, QUICK)
     assert not again.repeated
     assert again.model.sha256 == before.sha256
+
+
+def test_a_schedule_of_another_length_is_scaled_aloud(ingested: Path) -> None:
+    """A method with a published length says by how much this training scales it; others say nothing of the kind."""
+    for method, said in (("pseudo-label", True), ("supervised", False)):
+        heard = Heard()
+        flows.train(ingested, replace(SHORT, method=method), listener=heard)
+        assert any("is scaled by" in note for note in heard.notes) is said
