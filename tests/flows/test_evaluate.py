@@ -124,7 +124,7 @@ def test_what_cannot_be_scored_is_told(labeled: Path, digits: Digits, tmp_path: 
     flows.train(tmp_path / "w", SHORT)
     with pytest.raises(InputError, match="--test FILE"):
         flows.evaluate(tmp_path / "w")
-    with pytest.raises(UsageError, match="labelsvc label"):
+    with pytest.raises(InputError, match="labelsvc label"):
         flows.evaluate(tmp_path / "w", truth=digits.truth)
     with pytest.raises(InputError, match="has no column 'label'"):
         flows.evaluate(labeled, truth=digits.unlabeled)

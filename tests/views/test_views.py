@@ -16,13 +16,10 @@ from labelsvc.views.affine import AffineRange, random_affine
 from labelsvc.views.colour import jitter
 from labelsvc.views.cutout import cutout
 
-EVERY = pytest.mark.parametrize(
-    "view",
-    [
-        pytest.param(getattr(pair, side), id=f"{name}-{side}")
-        for name, pair in VIEWS.items()
-        for side in ("weak", "strong")
-    ],
+SIDES = {f"{name}-{side}": getattr(pair, side) for name, pair in VIEWS.items() for side in ("weak", "strong")}
+EVERY = pytest.mark.parametrize("view", SIDES.values(), ids=SIDES)
+EVERY_RANDOM = pytest.mark.parametrize(
+    "view", [pytest.param(view, id=name) for name, view in SIDES.items() if not name.startswith("none")]
 )
 
 
@@ -51,7 +48,7 @@ def mirrored(view: View, count: int = 200) -> Tensor:
     return (seen - originals.flip(3)).square().sum(dim=(1, 2, 3)) < apart
 
 
-@EVERY
+@EVERY_RANDOM
 def test_the_generator_decides(view: View) -> None:
     """The same generator state gives the same view, another gives another, and the global one is left alone."""
     before, originals = torch.get_rng_state(), pictures(5, 1, 12, 10)
@@ -75,11 +72,20 @@ def test_views_are_pictures(view: View, shape: tuple[int, ...]) -> None:
     assert torch.equal(originals, kept)
 
 
-@EVERY
+@EVERY_RANDOM
 def test_each_row_has_its_own_amount(view: View) -> None:
     """Copies of one picture in a batch are seen differently."""
     seen = view(corner(6), generator())
     assert len(seen.flatten(1).unique(dim=0)) == 6
+
+
+def test_no_view_is_the_picture_itself() -> None:
+    """The views called none change nothing and draw nothing."""
+    originals, drawing = pictures(3, 1, 12, 10), generator()
+    before = drawing.get_state()
+    assert torch.equal(VIEWS["none"].weak(originals, drawing), originals)
+    assert torch.equal(VIEWS["none"].strong(originals, drawing), originals)
+    assert torch.equal(drawing.get_state(), before)
 
 
 def test_glyphs_are_never_mirrored() -> None:
