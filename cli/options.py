@@ -85,7 +85,7 @@ ClassThreshold = Annotated[
 Rounds = Annotated[
     int, _option("--rounds", metavar="R", min=1, help="Label, then distill and label again, R - 1 times.")
 ]
-Resume = Annotated[bool, _option("--resume", help="Continue the newest interrupted one, as it was started.")]
+Resume = Annotated[bool, _option("--resume", help="Go on with the newest, if it was interrupted, as it was started.")]
 Message = Annotated[str, _option("--message", metavar="TEXT", help="A word on the label set.")]
 FromModel = Annotated[
     str | None, _option("--from", metavar="MODEL", help="A model's id, any unique ending of it, or latest.")

@@ -13,6 +13,8 @@ from labelsvc.flows._ingest import ingest
 from labelsvc.flows._label import LabelOutcome, label
 from labelsvc.flows._session import recorded, versions
 from labelsvc.flows._train import train
+from labelsvc.labeling.select import check_thresholds
+from labelsvc.methods import make
 from labelsvc.records import SILENCE, Listener, Model, RowCount
 from labelsvc.store.runs import NewRun
 from labelsvc.workspace import create
@@ -58,6 +60,7 @@ def run(
         LabelsvcError: whatever a step raises; what was done before it stays done.
     """
     config = config or RunConfig()
+    _check(config)
     place = create(Path(workspace))
     named = {
         "files": [str(file) for file in files],
@@ -82,3 +85,9 @@ def run(
         session.outcome = {"teacher": taught.model.model_id, "student": student.model.model_id}
     following = exported.next_command if exported else student.next_command
     return RunOutcome(parent, taught.model, student.model, labels, exported, labels.rows, following)
+
+
+def _check(config: RunConfig) -> None:
+    """Refuse what is wrong whatever the files hold, before hours are spent on them."""
+    make(config.train.method, config.train.settings)
+    check_thresholds(config.label.threshold, {}, ())

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from labelsvc import flows
-from labelsvc.config import IngestConfig, LabelConfig
+from labelsvc.config import IngestConfig, LabelConfig, TrainConfig
+from labelsvc.errors import UsageError
 from labelsvc.flows import RunConfig
 from labelsvc.flows._run import RunOutcome
 from labelsvc.records import Progress
@@ -119,3 +120,14 @@ def test_everything_labeled_runs_too(digits: Digits, tmp_path: Path) -> None:
     outcome = flows.run(tmp_path / "w", [digits.labeled], config=replace(CONFIG, ingest=IngestConfig()))
     assert outcome.rows.given == 0
     assert outcome.student.role == "student"
+
+
+def test_a_wrong_threshold_is_refused_before_any_work(digits: Digits, tmp_path: Path) -> None:
+    """NaN as a threshold, or an unknown method, is a wrong call that makes no workspace."""
+    for config in (
+        flows.RunConfig(label=LabelConfig(threshold=float("nan"))),
+        flows.RunConfig(train=TrainConfig(method="wishes")),
+    ):
+        with pytest.raises(UsageError):
+            flows.run(tmp_path / "workspace", [digits.labeled], config=config)
+    assert not (tmp_path / "workspace").exists()
