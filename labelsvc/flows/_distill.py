@@ -14,7 +14,7 @@ from labelsvc.flows._models import is_kept
 from labelsvc.flows._session import open_store, predictions_of, recorded, versions
 from labelsvc.flows._teach import Assignment, teach
 from labelsvc.labeling.pool import read_distributions, read_predictions
-from labelsvc.labeling.select import accept, thresholds_by_class
+from labelsvc.labeling.select import accept, among, thresholds_by_class
 from labelsvc.methods import change
 from labelsvc.records import SILENCE, LabeledSamples, LabelSet, Listener, Model, PseudoLabels, RowCount, SampleNumbers
 from labelsvc.store import label_sets, models, runs, samples
@@ -99,7 +99,7 @@ def _as_long_as_teacher(store: Store, config: TrainConfig, label_set: LabelSet) 
 
 def _syllabus(workspace: Workspace, store: Store, label_set: LabelSet) -> LabeledSamples:
     accepted = label_sets.accepted(store, label_set.label_set_id)
-    undecided = accepted.where(np.isin(accepted.numbers, samples.pool(store)))
+    undecided = accepted.where(among(accepted.numbers, samples.pool(store)))
     hidden = samples.calibration_inputs(store)
     more = [_accepted_calibration(workspace, store, label_set, hidden)] if len(hidden) else []
     return syllabus(samples.given(store, "train"), undecided, *more)
@@ -125,5 +125,5 @@ def _accepted_calibration(
             f"the predictions behind label set {label_set.label_set_id} are gone; run `labelsvc label` again"
         )
     words = read_predictions(said, classes)
-    shown = words.where(np.isin(words.numbers, hidden))
+    shown = words.where(among(words.numbers, hidden))
     return accept(shown, thresholds_by_class(policy.threshold, policy.class_thresholds, classes))

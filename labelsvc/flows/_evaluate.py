@@ -11,17 +11,17 @@ import numpy as np
 from labelsvc.config import digest
 from labelsvc.data.label_files import read_labels
 from labelsvc.errors import InputError
-from labelsvc.flows._inputs import open_inputs
+from labelsvc.flows._inputs import rows_to_ask
 from labelsvc.flows._models import in_use, open_network
 from labelsvc.flows._session import Session, open_store, recorded, versions
 from labelsvc.labeling.score import UNLABELED, Score, score
+from labelsvc.labeling.select import among
 from labelsvc.records import SILENCE, ClassCodes, LabeledSamples, Listener, MetricPoint, Model, RowCount
 from labelsvc.store import held_out, label_sets, runs, samples
 from labelsvc.store.database import Store
 from labelsvc.store.runs import NewRun
-from labelsvc.training.device import find_device, prepare
 from labelsvc.training.predict import logits_of
-from labelsvc.training.rows import Rows, open_rows
+from labelsvc.training.rows import Rows
 from labelsvc.workspace import Workspace, find
 
 NEXT = "labelsvc runs"
@@ -89,12 +89,8 @@ class _Exam:
         truth = held_out.test_labels(store)
         if not len(truth):
             raise InputError("this workspace has no test rows; ingest some with --test FILE, or give --truth FILE")
-        device = find_device("auto")
-        prepare(device)
-        inputs = open_inputs(workspace, store, truth.numbers)
-        return cls(
-            workspace, held_out.class_names(store), truth, open_rows(truth.numbers, inputs, device, inputs.shape.values)
-        )
+        rows = rows_to_ask(workspace, store, truth.numbers, device="auto")
+        return cls(workspace, held_out.class_names(store), truth, rows)
 
     def score(self, model: Model, *, path: Path | None = None) -> Score:
         network = open_network(self.workspace, model, path=path).to(self.rows.device)
@@ -122,10 +118,9 @@ def _score_labels(store: Store, path: Path) -> tuple[Score, str]:
     accepted = label_sets.accepted(store, label_set.label_set_id)
     classes = samples.class_names(store)
     truth = _named_in(store, path, classes)
-    place = np.searchsorted(accepted.numbers, truth.numbers).clip(max=max(len(accepted) - 1, 0))
-    found = accepted.numbers[place] == truth.numbers if len(accepted) else np.zeros(len(truth), dtype=bool)
+    found = among(truth.numbers, accepted.numbers)
     answers: ClassCodes = np.full(len(truth), UNLABELED, dtype=np.int32)
-    answers[found] = accepted.classes[place[found]]
+    answers[found] = accepted.classes[np.searchsorted(accepted.numbers, truth.numbers[found])]
     subject = f"label set {label_set.label_set_id} on {len(truth):,} rows of {path}"
     return score(answers, truth.classes, classes), subject
 
@@ -136,7 +131,7 @@ def _named_in(store: Store, path: Path, classes: Sequence[str]) -> LabeledSample
     numbers = samples.numbers(store, file.ids)
     codes: dict[str | None, int] = {name: code for code, name in enumerate(classes)}
     truth = np.array([codes.get(name, UNLABELED - 1) for name in file.labels], dtype=np.int32)
-    told = np.isin(numbers, samples.pool(store)) & np.array([name is not None for name in file.labels])
+    told = among(numbers, samples.pool(store)) & np.array([name is not None for name in file.labels])
     if not told.any():
         raise InputError(f"none of the {len(file.ids):,} ids of {path} is in this workspace's pool, with a label")
     distinct, first = np.unique(numbers[told], return_index=True)

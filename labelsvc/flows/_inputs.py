@@ -11,6 +11,8 @@ from labelsvc.records import Pixels, SampleNumbers
 from labelsvc.store import datasets, samples
 from labelsvc.store.database import Store
 from labelsvc.store.datasets import DatasetVersion
+from labelsvc.training.device import find_device, prepare
+from labelsvc.training.rows import Rows, open_rows
 from labelsvc.workspace import Workspace
 
 
@@ -27,6 +29,19 @@ def open_inputs(workspace: Workspace, store: Store, numbers: SampleNumbers) -> I
             for located in samples.locations(store, numbers)
         ]
     )
+
+
+def rows_to_ask(workspace: Workspace, store: Store, numbers: SampleNumbers, *, device: str) -> Rows:
+    """Return the inputs of samples on a device, ready to be shown to one network after another.
+
+    Raises:
+        InputError: as ``open_inputs``.
+        UsageError: there is no such device.
+    """
+    place = find_device(device)
+    prepare(place)
+    inputs = open_inputs(workspace, store, numbers)
+    return open_rows(numbers, inputs, place, inputs.shape.values)
 
 
 def _pixels(workspace: Workspace, version: DatasetVersion) -> Pixels:

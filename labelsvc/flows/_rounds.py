@@ -13,7 +13,7 @@ from pathlib import Path
 
 from labelsvc.config import LabelConfig, TrainConfig, digest
 from labelsvc.flows._distill import distill
-from labelsvc.flows._inputs import open_inputs
+from labelsvc.flows._inputs import rows_to_ask
 from labelsvc.flows._label import NEXT, LabelOutcome, label_once, round_of, say_kept
 from labelsvc.flows._models import newest, open_network
 from labelsvc.flows._session import Session, open_store, recorded, versions
@@ -23,9 +23,9 @@ from labelsvc.records import LabeledSamples, Listener, Model
 from labelsvc.store import label_sets, models, runs, samples
 from labelsvc.store.database import Store
 from labelsvc.store.runs import NewRun, RunRecord
-from labelsvc.training.device import describe, find_device, prepare
+from labelsvc.training.device import describe, find_device
 from labelsvc.training.predict import logits_of
-from labelsvc.training.rows import Rows, open_rows
+from labelsvc.training.rows import Rows
 from labelsvc.workspace import find
 
 UNWATCHED = (
@@ -138,11 +138,8 @@ class _Rounds:
 
     @cached_property
     def exam(self) -> Rows:
-        numbers = self.validation.numbers
-        device = find_device(self.config.device)
-        prepare(device)
-        inputs = open_inputs(self.session.workspace, self.session.store, numbers)
-        return open_rows(numbers, inputs, device, inputs.shape.values)
+        session = self.session
+        return rows_to_ask(session.workspace, session.store, self.validation.numbers, device=self.config.device)
 
     def label(self, model: Model) -> LabelOutcome:
         """Let ``model`` label the pool."""

@@ -53,12 +53,8 @@ def refuse_other_content(connection: duckdb.DuckDBPyConnection, uris: Sequence[s
     Raises:
         InputError: naming up to three of them, with their rows.
     """
-    clashes, places = _examples(connection, "differs", uris)
-    if clashes:
-        raise InputError(
-            f"ids with other content than they have elsewhere ({clashes:,}): {places}; an id must always be "
-            "the same input, so give these rows other ids, or name another id column. Nothing was written"
-        )
+    advice = "an id must always be the same input, so give these rows other ids, or name another id column"
+    _refuse_ids(connection, "differs", uris, "ids with other content than they have elsewhere", advice)
 
 
 def refuse_two_groups(connection: duckdb.DuckDBPyConnection, uris: Sequence[str]) -> None:
@@ -67,12 +63,8 @@ def refuse_two_groups(connection: duckdb.DuckDBPyConnection, uris: Sequence[str]
     Raises:
         InputError: naming up to three of them, with their rows.
     """
-    clashes, places = _examples(connection, "regrouped", uris)
-    if clashes:
-        raise InputError(
-            f"ids with another group than they have elsewhere ({clashes:,}): {places}; a group shares one role, "
-            "so an id has one group: correct the column of groups. Nothing was written"
-        )
+    advice = "a group shares one role, so an id has one group: correct the column of groups"
+    _refuse_ids(connection, "regrouped", uris, "ids with another group than they have elsewhere", advice)
 
 
 def refuse_mixed_roles(connection: duckdb.DuckDBPyConnection, role: str, uris: Sequence[str]) -> None:
@@ -81,15 +73,10 @@ def refuse_mixed_roles(connection: duckdb.DuckDBPyConnection, role: str, uris: S
     Raises:
         InputError: naming up to three of them, with their rows.
     """
-    test_first = "known_role = 'test'"
-    mixed = f"NOT ({test_first})" if role == "test" else test_first
-    clashes, places = _examples(connection, f"known_role IS NOT NULL AND {mixed}", uris)
-    if clashes:
-        here, there = ("test", "not test") if role == "test" else ("not test", "test")
-        raise InputError(
-            f"ids of this dataset, which is {here}, are in the store as {there} ({clashes:,}): {places}; test "
-            "rows must be rows of their own, so take these out of one of the two. Nothing was written"
-        )
+    mixed = "known_role <> 'test'" if role == "test" else "known_role = 'test'"
+    here, there = ("test", "not test") if role == "test" else ("not test", "test")
+    advice = "test rows must be rows of their own, so take these out of one of the two"
+    _refuse_ids(connection, mixed, uris, f"ids of this dataset, which is {here}, are in the store as {there}", advice)
 
 
 def refuse_other_order(connection: duckdb.DuckDBPyConnection, declared: Sequence[str]) -> None:
@@ -123,6 +110,15 @@ def refuse_other_classes(
             f"labels that are none of --classes ({total:,}): {said}; correct them, or name these classes too. "
             "Nothing was written"
         )
+
+
+def _refuse_ids(
+    connection: duckdb.DuckDBPyConnection, condition: str, uris: Sequence[str], wrong: str, advice: str
+) -> None:
+    """Refuse the arrived ids that meet ``condition``, saying how many there are, what is ``wrong``, and what to do."""
+    clashes, places = _examples(connection, condition, uris)
+    if clashes:
+        raise InputError(f"{wrong} ({clashes:,}): {places}; {advice}. Nothing was written")
 
 
 def _examples(connection: duckdb.DuckDBPyConnection, condition: str, uris: Sequence[str]) -> tuple[int, str]:

@@ -9,7 +9,7 @@ import pytest
 
 from labelsvc.data.cache import PixelWriter, open_pixels
 from labelsvc.data.inputs import InputPart, Inputs
-from labelsvc.records import PictureShape, SampleNumbers
+from labelsvc.records import PictureShape, Pixels, SampleNumbers
 
 from .parquet_files import noise
 
@@ -25,6 +25,16 @@ def part(values: SampleNumbers, seed: int) -> InputPart:
     """Return a part in which the pictures lie in no particular order."""
     positions = np.random.default_rng(seed).permutation(len(values) + 3)[: len(values)]
     return InputPart(values, positions, noise(len(values) + 3, 4, 5, 3, seed=seed))
+
+
+def mapped(folder: Path, pixels: Pixels) -> Pixels:
+    """Write pictures to a folder of the cache, and return them as they are mapped from there."""
+    _, height, width, channels = pixels.shape
+    with PixelWriter(folder, PictureShape(height, width, channels)) as writer:
+        writer.append(pixels)
+    opened = open_pixels(folder)
+    assert opened is not None
+    return opened
 
 
 @pytest.mark.parametrize("seed", RNG_SEEDS)
@@ -84,10 +94,7 @@ def test_parts_of_different_shapes_are_our_mistake() -> None:
 def test_memory_mapped_parts_gather_alike(tmp_path: Path) -> None:
     """Pictures from disk are copied out as a plain array."""
     pixels = noise(6, 4, 5, 1)
-    with PixelWriter(tmp_path / "d", PictureShape(4, 5, 1)) as writer:
-        writer.append(pixels)
-    opened = open_pixels(tmp_path / "d")
-    assert opened is not None
+    opened = mapped(tmp_path / "d", pixels)
     inputs = Inputs([InputPart(np.arange(6, dtype=np.int64), np.arange(6), opened)])
     gathered = inputs.gather(numbers(5, 0))
     assert np.array_equal(gathered, pixels[[5, 0]])
@@ -97,10 +104,7 @@ def test_memory_mapped_parts_gather_alike(tmp_path: Path) -> None:
 def test_released_pictures_stay_readable(tmp_path: Path) -> None:
     """Giving back the memory of mapped pictures changes nothing of what they are; those in memory stay there."""
     pixels = noise(6, 4, 5, 1)
-    with PixelWriter(tmp_path / "d", PictureShape(4, 5, 1)) as writer:
-        writer.append(pixels)
-    opened = open_pixels(tmp_path / "d")
-    assert opened is not None
+    opened = mapped(tmp_path / "d", pixels)
     parts = [InputPart(numbers(0, 1, 2), numbers(0, 1, 2), opened), InputPart(numbers(3, 4), numbers(3, 4), pixels)]
     inputs = Inputs(parts)
     before = inputs.gather(numbers(4, 0, 2))
