@@ -1,7 +1,6 @@
 """Files that say which label an id has: Parquet or CSV with the columns ``id`` and ``label``.
 
-Labels are read by the rules for those beside pictures. In CSV all is text, and a field without a character, not even
-quotes, is null.
+Labels are read by the rules for those beside pictures.
 """
 
 from __future__ import annotations
@@ -10,13 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow as pa
-from pyarrow import csv
-
 from labelsvc.data import labels
 from labelsvc.data.cells import Place
 from labelsvc.data.columns import check_ids, label_names
-from labelsvc.data.reading import file_digest, opened
+from labelsvc.data.reading import file_digest
+from labelsvc.data.tables import read_columns
 from labelsvc.errors import InputError
 
 LABEL = "label"
@@ -40,7 +37,7 @@ def read_labels(path: Path, missing: str | None = None, *, keys: Sequence[str] =
             that is none.
     """
     digest = file_digest(path)
-    table = _csv(path, keys) if path.suffix.lower() == ".csv" else _parquet(path, keys)
+    table = read_columns(path, lambda names: _columns(names, keys, path))
     key = table.schema.names[0]
     id_column, label_column = (table[name].combine_chunks() for name in (key, LABEL))
     check_ids(id_column.type, column=f"column {key!r} of {path}")
@@ -50,30 +47,6 @@ def read_labels(path: Path, missing: str | None = None, *, keys: Sequence[str] =
     )
     settled = _settled(ids, names, path)
     return LabelFile(list(settled), list(settled.values()), digest)
-
-
-def _parquet(path: Path, keys: Sequence[str]) -> pa.Table:
-    with opened(path) as parquet:
-        wanted = _columns(parquet.schema_arrow.names, keys, path)
-        return parquet.read(columns=wanted).select(wanted)
-
-
-def _csv(path: Path, keys: Sequence[str]) -> pa.Table:
-    lines = csv.ParseOptions(newlines_in_values=True)
-    try:
-        with csv.open_csv(path, parse_options=lines) as reader:
-            wanted = _columns(reader.schema.names, keys, path)
-        texts = csv.ConvertOptions(
-            include_columns=wanted,
-            column_types=dict.fromkeys(wanted, pa.string()),
-            null_values=[""],
-            strings_can_be_null=True,
-            quoted_strings_can_be_null=False,
-        )
-        return csv.read_csv(path, parse_options=lines, convert_options=texts)
-    except (pa.ArrowException, UnicodeDecodeError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{path} cannot be read as CSV: {reason}; is it UTF-8, with commas?") from error
 
 
 def _columns(names: list[str], keys: Sequence[str], path: Path) -> list[str]:

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv as pcsv
-import pyarrow.parquet as pq
 
 from labelsvc.config import digest
-from labelsvc.data.reading import file_digest, read_schema
+from labelsvc.data.reading import file_digest
+from labelsvc.data.tables import read_columns
 from labelsvc.errors import InputError
 from labelsvc.flows._session import open_store, recorded, versions
 from labelsvc.records import RowCount
@@ -75,37 +74,21 @@ def _check(store: Store, said: pa.Table, file: Path) -> None:
 
 def _read(file: Path, actor: str | None) -> pa.Table:
     """Return the rows of a file as the store takes them; an empty text is none."""
-    table = _csv(file) if file.suffix.lower() == ".csv" else _parquet(file)
-    _check_columns(file, table.column_names, actor)
-    columns = {}
-    for field in decisions.SCHEMA:
-        columns[field.name] = _column(file, table, NAMES[field.name], field.type)
+    table = read_columns(file, lambda names: _columns(file, names, actor))
+    columns = {field.name: _column(file, table, NAMES[field.name], field.type) for field in decisions.SCHEMA}
     if actor is not None:
         columns["actor"] = pc.fill_null(columns["actor"], actor)
     return pa.table(columns, schema=decisions.SCHEMA)
 
 
-def _parquet(file: Path) -> pa.Table:
-    names = read_schema(file).names
-    return pq.read_table(file, columns=[name for name in NAMES.values() if name in names])
-
-
-def _csv(file: Path) -> pa.Table:
-    texts = pcsv.ConvertOptions(column_types=dict.fromkeys(NAMES.values(), pa.string()), strings_can_be_null=False)
-    try:
-        return pcsv.read_csv(file, convert_options=texts)
-    except FileNotFoundError as error:
-        raise InputError(f"there is no file {file}; check the path") from error
-    except (pa.ArrowException, OSError) as error:
-        raise InputError(f"{file} cannot be read as CSV: {str(error).splitlines()[0]}") from error
-
-
-def _check_columns(file: Path, names: list[str], actor: str | None) -> None:
+def _columns(file: Path, names: list[str], actor: str | None) -> list[str]:
+    """Return those of a file's columns that are read."""
     missing = [name for name in NAMES.values() if name not in names and name not in OPTIONAL]
     if missing:
         raise InputError(f"{file} has no column {missing[0]!r}; decisions have the columns id, decision, label, actor")
     if "actor" not in names and actor is None:
         raise InputError(f"{file} has no column 'actor'; add one, or say with --actor NAME who decided")
+    return [name for name in NAMES.values() if name in names]
 
 
 def _column(file: Path, table: pa.Table, name: str, kind: pa.DataType) -> pa.ChunkedArray:
