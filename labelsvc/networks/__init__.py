@@ -47,6 +47,17 @@ class PictureClassifier(nn.Module):
         logits: Tensor = self.body((pictures - self.mean) / self.std)
         return logits.float()
 
+    def features(self, pictures: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch features"]:
+        """Return what the layer of the classes is shown: the body's last but one result, as float32."""
+        *_, head = (module for module in self.body.modules() if isinstance(module, nn.Linear))
+        shown: list[Tensor] = []
+        handle = head.register_forward_pre_hook(lambda _, inputs: shown.append(inputs[0]))
+        try:
+            self(pictures)
+        finally:
+            handle.remove()
+        return shown[0].float()
+
 
 def build(name: str, preprocessing: Preprocessing, classes: int, *, seed: int) -> PictureClassifier:
     """Make a network with weights drawn from ``seed``; the global generator is left as it was.

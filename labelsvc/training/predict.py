@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from labelsvc.networks import PictureClassifier
 from labelsvc.training.rows import Rows
 
 BLOCK = 512
@@ -25,3 +26,10 @@ def logit_blocks(network: nn.Module, rows: Rows, *, block: int = BLOCK) -> Itera
 def logits_of(network: nn.Module, rows: Rows) -> NDArray[np.float64]:
     """Return the logits [rows, classes] of all rows."""
     return np.concatenate(list(logit_blocks(network, rows)))
+
+
+@torch.inference_mode()
+def features_of(network: PictureClassifier, rows: Rows, *, block: int = BLOCK) -> NDArray[np.float32]:
+    """Return the features [rows, features] of all rows: what the network's last layer is shown."""
+    network = network.eval()
+    return np.concatenate([network.features(pictures).cpu().numpy() for pictures in rows.blocks(block)])

@@ -125,3 +125,12 @@ def test_the_choice_is_reasoned(
     assert choice.name == name
     assert reason in choice.reason
     assert choice.name in NETWORKS
+
+
+@EVERY
+def test_features_are_what_the_last_layer_makes_logits_of(name: str) -> None:
+    """The last layer of the body, given the features, says what the network says."""
+    network = make(name, SHAPES[1]).eval()
+    shown = pictures(SHAPES[1])
+    *_, head = (module for module in network.body.modules() if isinstance(module, torch.nn.Linear))
+    assert torch.equal(head(network.features(shown)), network(shown))
