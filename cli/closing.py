@@ -15,7 +15,8 @@ from .terminal import as_typed, note, short
 
 if TYPE_CHECKING:
     from labelsvc.flows._export import ExportOutcome
-    from labelsvc.records import LabelSet, Model, RowCount
+    from labelsvc.flows._label import LabelOutcome
+    from labelsvc.records import Certificate, LabelSet, Model, RowCount
 
 NOWHERE = ("predict",)  # verbs without a workspace
 
@@ -86,6 +87,24 @@ def labeled(label_set: LabelSet, rows: RowCount, model: Model) -> str:
     coverage = f"{rows.labeled / rows.given:.1%} of the pool" if rows.given else "the pool is empty"
     by = f"by {model.role} {short(model.model_id)} ({model.method})"
     return f"label set {short(label_set.label_set_id)}: {label_set.rows:,} labels, {coverage}, {by}"
+
+
+def promised(outcome: LabelOutcome) -> list[str]:
+    """Say what is promised of the labels, class by class where each was asked about, or why nothing is."""
+    if outcome.refusal is not None:
+        return [f"not certified: {outcome.refusal}"]
+    return [_certificate(found) for found in outcome.certificates if found.valid]
+
+
+def _certificate(found: Certificate) -> str:
+    subject = "these labels" if found.class_name is None else f"labels {found.class_name}"
+    said = (
+        f"{found.kind} certificate {short(found.certificate_id)}: {subject} are right {found.promised_precision:.4g} "
+        f"of the time, at {found.confidence:.4g} confidence ({found.checked:,} checked, {found.wrong:,} wrong)"
+    )
+    if found.kind != "calibration" or found.class_name is not None:
+        return said
+    return f"{said}; if the given labels resemble the pool and no class is without one, which an audit need not assume"
 
 
 def exported(outcome: ExportOutcome) -> str:

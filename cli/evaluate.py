@@ -47,12 +47,13 @@ def _in_words(score: Score) -> str:
 
 
 def _show_classes(score: Score) -> None:
-    headers = ["class", "rows", "labeled", "right", "found", "named", "of these right"]
+    headers = ["class", "rows", "labeled", "coverage", "right", "recall", "named", "precision"]
     rows = [
         [
             one.name,
             one.rows,
             one.labeled,
+            _share(one.labeled, one.rows),
             one.right,
             _share(one.right, one.rows),
             one.named,

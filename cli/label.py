@@ -17,8 +17,13 @@ BY_SOURCE = "SELECT source, count(*) AS rows FROM labels GROUP BY source ORDER B
 
 def label(  # noqa: PLR0913 - an option each
     *,
-    threshold: options.Threshold = LabelConfig.threshold,
+    threshold: options.LabelThreshold = None,
     class_threshold: options.ClassThreshold = None,
+    precision: options.Precision = None,
+    confidence: options.Confidence = LabelConfig.confidence,
+    per_class: options.PerClass = False,
+    uncertified: options.Uncertified = False,
+    gate: options.Gate = LabelConfig.gate,
     model: options.FromModel = None,
     device: options.Device = LabelConfig.device,
     message: options.Message = LabelConfig.message,
@@ -30,9 +35,10 @@ def label(  # noqa: PLR0913 - an option each
     as_json: options.AsJson = False,
     show_config: options.ShowConfig = False,  # noqa: ARG001 - settings.Verb answers it
 ) -> None:
-    """Label the pool where the model is confident enough.
+    """Label the pool where the model is confident enough, or as surely as --precision asks.
 
-    The accepted labels are written as a label set, which becomes the current one. With --rounds, a student is
+    With --precision, the lowest threshold is found for which that precision can be promised, and the certificate is
+    stored beside the labels; where none can be, nothing is written and the exit code is 4. The accepted labels are written as a label set, which becomes the current one. With --rounds, a student is
     distilled from them and labels the pool in its turn; --steps or --budget say how long each student learns.
     """
     from labelsvc import flows
@@ -40,6 +46,11 @@ def label(  # noqa: PLR0913 - an option each
     config = LabelConfig(
         threshold=threshold,
         class_thresholds=options.thresholds(class_threshold),
+        precision=precision,
+        confidence=confidence,
+        per_class=per_class,
+        uncertified=uncertified,
+        gate=gate,
         model=model,
         device=device,
         message=message,
@@ -58,6 +69,8 @@ def label(  # noqa: PLR0913 - an option each
     terminal.note(closing.labeled(outcome.label_set, outcome.rows, outcome.model))
     with flows.query(workspace, BY_SOURCE) as reader:
         sources = reader.read_all().to_pylist()
+    for line in closing.promised(outcome):
+        terminal.note(line)
     terminal.note("labels now: " + ", ".join(f"{one['rows']:,} {one['source']}" for one in sources))
     closing.close(outcome, workspace)
 

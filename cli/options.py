@@ -72,12 +72,26 @@ Views = Annotated[str, _option("--views", metavar="NAME", help="How pictures are
 Device = Annotated[str, _option("--device", metavar="NAME", help="auto, cpu or cuda.")]
 Seed = Annotated[int, _option("--seed", metavar="N", help="Where randomness starts.")]
 Balanced = Annotated[bool, _option("--balanced/--no-balanced", help="All classes are equally frequent.")]
+Baseline = Annotated[
+    bool, _option("--baseline/--no-baseline", help="Compare with a supervised baseline on validation rows.")
+]
 Set = Annotated[list[str] | None, _option("--set", metavar="NAME=VALUE", help="A setting of the method; repeatable.")]
 KeepMoments = Annotated[
     int, _option("--keep-moments", metavar="N", help="Keep the weights of N moments for evaluate --moments.")
 ]
 
 Threshold = Annotated[float, _option("--threshold", metavar="P", help="Accept labels of this confidence.")]
+LabelThreshold = Annotated[
+    float | None, _option("--threshold", metavar="P", help="Accept labels of this confidence (0.95).")
+]
+PerClass = Annotated[bool, _option("--per-class", help="Promise --precision for each class.")]
+Uncertified = Annotated[bool, _option("--uncertified", help="Write labels even if nothing can be promised of them.")]
+Gate = Annotated[
+    bool, _option("--gate/--no-gate", help="No label for rows that look like none of the classes, if there are such.")
+]
+FromPredictions = Annotated[
+    str | None, _option("--from-predictions", metavar="FILE", help="Another model's words: id, a column per class.")
+]
 ClassThreshold = Annotated[
     list[str] | None,
     _option("--class-threshold", metavar="NAME=P", help="A class's own threshold; repeatable."),
@@ -91,6 +105,12 @@ FromModel = Annotated[
     str | None, _option("--from", metavar="MODEL", help="A model's id, any unique ending of it, or latest.")
 ]
 Onnx = Annotated[str | None, _option("--onnx", metavar="PATH", help="Export the student to this file.")]
+
+Precision = Annotated[
+    float | None, _option("--precision", metavar="P", help="How often the labels must be right, such as 0.95.")
+]
+Confidence = Annotated[float, _option("--confidence", metavar="C", help="How sure a promise must be, such as 0.95.")]
+N = Annotated[int | None, _option("--n", metavar="N", min=1, help="How many rows.")]
 
 Truth = Annotated[
     str | None, _option("--truth", metavar="FILE", help="Score the labels against Parquet of id and label.")

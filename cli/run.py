@@ -10,8 +10,11 @@ from labelsvc.config import IngestConfig, LabelConfig, TrainConfig
 from . import answer, closing, options, terminal
 from .ingest import ingest_config
 
+TRAINING = ("steps", "budget")  # of run, for its trainings; those of label are for students between rounds
+
 if TYPE_CHECKING:
     from labelsvc.flows import RunConfig
+    from labelsvc.flows._run import RunOutcome
 
 
 def run(  # noqa: PLR0913 - an option each
@@ -42,8 +45,14 @@ def run(  # noqa: PLR0913 - an option each
     balanced: options.Balanced = TrainConfig.balanced,
     set_: options.Set = None,
     keep_moments: options.KeepMoments = TrainConfig.keep_moments,
-    threshold: options.Threshold = LabelConfig.threshold,
+    baseline: options.Baseline = TrainConfig.baseline,
+    threshold: options.LabelThreshold = None,
     class_threshold: options.ClassThreshold = None,
+    precision: options.Precision = None,
+    confidence: options.Confidence = LabelConfig.confidence,
+    per_class: options.PerClass = False,
+    uncertified: options.Uncertified = False,
+    gate: options.Gate = LabelConfig.gate,
     message: options.Message = LabelConfig.message,
     rounds: options.Rounds = LabelConfig.rounds,
     onnx: options.Onnx = None,
@@ -68,12 +77,19 @@ def run(  # noqa: PLR0913 - an option each
         )
     if as_json:
         answer.say("run", outcome)
+    _tell(outcome)
+    closing.close(outcome, workspace)
+
+
+def _tell(outcome: RunOutcome) -> None:
+    """Say what each step came to."""
     terminal.note(closing.trained(outcome.teacher))
     terminal.note(closing.labeled(outcome.labels.label_set, outcome.rows, outcome.labels.model))
+    for line in closing.promised(outcome.labels):
+        terminal.note(line)
     terminal.note(closing.trained(outcome.student))
     if outcome.exported is not None:
         terminal.note(closing.exported(outcome.exported))
-    closing.close(outcome, workspace)
 
 
 def _config(told: Mapping[str, Any]) -> RunConfig:
@@ -82,11 +98,6 @@ def _config(told: Mapping[str, Any]) -> RunConfig:
 
     read = {"budget": options.seconds(told["budget"]), "settings": options.pairs(told["set_"])}
     training = {name: told[name] for name in TrainConfig.__dataclass_fields__ if name in told}
-    labeling = LabelConfig(
-        threshold=told["threshold"],
-        class_thresholds=options.thresholds(told["class_threshold"]),
-        device=told["device"],
-        message=told["message"],
-        rounds=told["rounds"],
-    )
+    rule = {name: told[name] for name in LabelConfig.__dataclass_fields__ if name in told and name not in TRAINING}
+    labeling = LabelConfig(**rule, class_thresholds=options.thresholds(told["class_threshold"]))
     return flows.RunConfig(ingest_config(told), TrainConfig(**training | read), labeling)

@@ -19,6 +19,7 @@ def train(  # noqa: PLR0913 - an option each
     balanced: options.Balanced = TrainConfig.balanced,
     set_: options.Set = None,
     keep_moments: options.KeepMoments = TrainConfig.keep_moments,
+    baseline: options.Baseline = TrainConfig.baseline,
     resume: options.Resume = False,
     workspace: options.Workspace = options.WORKSPACE,
     as_json: options.AsJson = False,
@@ -37,6 +38,7 @@ def train(  # noqa: PLR0913 - an option each
         seed=seed,
         balanced=balanced,
         keep_moments=keep_moments,
+        baseline=baseline,
         settings=options.pairs(set_),
     )
     with terminal.listening() as listener:

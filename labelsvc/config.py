@@ -54,6 +54,7 @@ class TrainConfig:
     seed: int = 0
     balanced: bool = False
     keep_moments: int = 0
+    baseline: bool = True  # whether a teacher is compared with a supervised one where there are validation rows
     settings: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -78,9 +79,12 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class LabelConfig:
-    """Which labels to accept: confidence at or above the threshold, of a class of its own where it has one."""
+    """Which labels to accept: from a confidence on, of a class of its own where it has one, or for a promise.
 
-    threshold: float = DEFAULT_THRESHOLD
+    With a ``precision`` the threshold is found: the lowest one for which that precision can be promised.
+    """
+
+    threshold: float | None = None  # None: what the precision allows, or .95
     class_thresholds: Mapping[str, float] = field(default_factory=dict)
     model: str | None = None  # any unique ending of a model's id, or ``latest``
     device: str = "auto"
@@ -88,10 +92,82 @@ class LabelConfig:
     rounds: int = 1  # label, then (distill, label) one time less
     steps: int | None = None  # of each student between rounds; None: as many as its teacher took
     budget: float | None = None  # of each student between rounds, in seconds
+    precision: float | None = None  # how often labels must be right
+    confidence: float = 0.95  # how surely
+    per_class: bool = False  # the promise is made for each class, not for all together
+    uncertified: bool = False  # labels are written even where nothing can be promised
+    gate: bool = True  # rows that look like no class at all get no label
+    predictions: str | None = None  # a file of (id, a probability for each class): another model's words
 
     def __post_init__(self) -> None:
         if self.rounds < 1:
             raise UsageError(f"--rounds {self.rounds} must be at least 1")
+        if not 0 < self.confidence < 1:
+            raise UsageError(f"--confidence {self.confidence:g} must lie between 0 and 1, such as 0.95")
+        if self.precision is None:
+            return
+        if not 0 < self.precision < 1:
+            raise UsageError(f"--precision {self.precision:g} must lie between 0 and 1, such as 0.95")
+        if self.threshold is not None or self.class_thresholds:
+            raise UsageError("--precision finds the threshold; leave out --threshold and --class-threshold")
+
+    @property
+    def accepted_from(self) -> float:
+        """The threshold where no precision is asked for."""
+        return DEFAULT_THRESHOLD if self.threshold is None else self.threshold
+
+
+@dataclass(frozen=True)
+class AuditConfig:
+    """What an audit is to prove of a label set, and how its rows are drawn and judged."""
+
+    precision: float
+    confidence: float = 0.95
+    n: int | None = None  # rows of the first stage; None: as many as the precision needs
+    label_set: str = "current"
+    seed: int = 0
+    stages: int = 1
+    show_labels: bool = True  # whether the page shows the proposed label and its score
+
+    def __post_init__(self) -> None:
+        for flag, share in (("--precision", self.precision), ("--confidence", self.confidence)):
+            if not 0 < share < 1:  # NaN is not
+                raise UsageError(f"{flag} {share:g} must be between 0 and 1, such as 0.95")
+        for flag, count in (("--n", self.n), ("--stages", self.stages)):
+            if count is not None and count < 1:
+                raise UsageError(f"{flag} {count} must be at least 1")
+        if self.seed < 0:
+            raise UsageError(f"--seed {self.seed} must not be negative")
+
+
+@dataclass(frozen=True)
+class PlanConfig:
+    """The promise and the training of which ``plan`` tells the cost."""
+
+    precision: float = 0.95
+    confidence: float = 0.95
+    train: TrainConfig = field(default_factory=TrainConfig)
+
+    def __post_init__(self) -> None:
+        for flag, share in (("--precision", self.precision), ("--confidence", self.confidence)):
+            if not 0 < share < 1:  # NaN is not
+                raise UsageError(f"{flag} {share:g} must be between 0 and 1, such as 0.95")
+
+
+@dataclass(frozen=True)
+class SuggestConfig:
+    """How many rows to suggest for labeling, by which model's doubts."""
+
+    n: int = 50
+    model: str | None = None  # any unique ending of a model's id, or ``latest``
+    seed: int = 0
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        if self.n < 1:
+            raise UsageError(f"--n {self.n} must be at least 1")
+        if self.seed < 0:
+            raise UsageError(f"--seed {self.seed} must not be negative")
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,11 @@
-"""Losses as pure functions of tensors. Each says what it averages over.
+"""Losses and figures as pure functions of tensors. Each says what it averages over.
 
 ``logits`` are never probabilities. Nothing here knows of a method, a device or a step.
 """
 
 from __future__ import annotations
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional
@@ -32,3 +33,9 @@ def weighted_cross_entropy(
 ) -> Float[Tensor, ""]:
     """Return weight · −log p(class), the mean over *all* rows, also those of weight zero."""
     return (weights * functional.cross_entropy(logits, classes, reduction="none")).mean()
+
+
+def largest_share(classes: Int[Tensor, " rows"], count: int) -> Float[Tensor, ""]:
+    """Return the share of the commonest of ``count`` classes among the rows; the device is not waited for."""
+    rows = torch.zeros(count, device=classes.device).index_add_(0, classes, torch.ones_like(classes, dtype=torch.float))
+    return rows.max() / len(classes)

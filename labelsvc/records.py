@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,6 +101,31 @@ class Policy:
     threshold: float
     class_thresholds: Mapping[str, float] = field(default_factory=dict)
     score: str = "confidence"
+    target_precision: float | None = None
+    confidence_level: float | None = None
+    least_familiarity: float | None = None  # under it a row may be of a class that no label names; None: no such gate
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """A bound behind a claim: of ``checked`` rows ``wrong`` were wrong, so a precision may be promised, or may not.
+
+    ``class_name`` is None for all classes together; ``reason`` says why a certificate is not valid.
+    """
+
+    certificate_id: str
+    kind: Literal["calibration", "audit", "student"]
+    checked: int
+    wrong: int
+    promised_precision: float
+    confidence: float
+    look: int
+    rows_digest: str
+    valid: bool
+    reason: str | None = None
+    label_set_id: str | None = None
+    model_id: str | None = None
+    class_name: str | None = None
 
 
 @dataclass(frozen=True)
@@ -130,13 +155,74 @@ class PseudoLabels:
     confidence: NDArray[np.float64]
     runner_up: ClassCodes
     runner_up_probability: NDArray[np.float64]
+    familiarity: NDArray[np.float64] | None = None  # how alike to labeled rows; None where nobody asked
 
     def __len__(self) -> int:
         return len(self.numbers)
 
     def where(self, chosen: NDArray[np.bool_]) -> PseudoLabels:
         """Return the rows of which ``chosen`` [rows] is true."""
-        return PseudoLabels(*(getattr(self, name)[chosen] for name in self.__dataclass_fields__))
+        columns: dict[str, Any] = {}
+        for name in self.__dataclass_fields__:
+            whole = getattr(self, name)
+            columns[name] = None if whole is None else whole[chosen]
+        return PseudoLabels(**columns)
+
+
+@dataclass(frozen=True)
+class AuditPlan:
+    """What an audit was declared to be before any of it was judged. The level is shared equally by its stages."""
+
+    precision: float
+    confidence: float
+    sizes: tuple[int, ...]  # rows judged in all at the end of each stage
+
+    @property
+    def level(self) -> float:
+        """How often a stage may certify a label set whose precision is below the asked one."""
+        return (1 - self.confidence) / len(self.sizes)
+
+
+@dataclass(frozen=True)
+class Audit:
+    """A drawn audit of a label set."""
+
+    audit_id: str
+    run_id: str
+    label_set_id: str
+    seed: int
+    plan: AuditPlan
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A row of an audit: the stage that shows it, and at which places of that stage's page (from 0), once or twice."""
+
+    sample_no: int
+    stage: int
+    places: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A row of an audit as its page shows it: the proposed class and its score beside the places of ``Drawn``."""
+
+    sample_no: int
+    sample_id: str
+    class_code: int
+    confidence: float
+    places: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a judge said of a row at its first or second showing; ``class_code`` is the right class, where named."""
+
+    sample_no: int
+    occurrence: int
+    verdict: Literal["right", "wrong", "none", "unsure"]  # none: of no class
+    class_code: int | None = None
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ CREATE TABLE alias (
 
 CREATE TABLE audit (
     audit_id VARCHAR NOT NULL,
+    run_id VARCHAR NOT NULL,
     label_set_id VARCHAR NOT NULL,
     seed BIGINT NOT NULL,
     n BIGINT NOT NULL,
@@ -17,7 +18,21 @@ CREATE TABLE audit (
 
 CREATE TABLE audit_row (
     audit_id VARCHAR NOT NULL,
-    sample_no BIGINT NOT NULL
+    sample_no BIGINT NOT NULL,
+    stage INTEGER NOT NULL,
+    places INTEGER[] NOT NULL
+);
+
+CREATE TABLE audit_verdict (
+    audit_id VARCHAR NOT NULL,
+    sample_no BIGINT NOT NULL,
+    occurrence INTEGER NOT NULL,
+    verdict VARCHAR NOT NULL,
+    "class" INTEGER,
+    lead_time_s DOUBLE,
+    actor VARCHAR NOT NULL,
+    created_at TIMESTAMP NOT NULL,
+    CHECK((verdict IN ('right', 'wrong', 'none', 'unsure')))
 );
 
 CREATE TABLE certificate (
@@ -96,6 +111,15 @@ CREATE TABLE label_set (
     created_at TIMESTAMP NOT NULL
 );
 
+CREATE TABLE look (
+    look INTEGER NOT NULL,
+    question VARCHAR NOT NULL,
+    "level" DOUBLE NOT NULL,
+    answer JSON NOT NULL,
+    run_id VARCHAR NOT NULL,
+    created_at TIMESTAMP NOT NULL
+);
+
 CREATE TABLE metric (
     run_id VARCHAR NOT NULL,
     round INTEGER NOT NULL,
@@ -135,6 +159,7 @@ CREATE TABLE "policy" (
     score VARCHAR NOT NULL,
     target_precision DOUBLE,
     confidence_level DOUBLE,
+    least_familiarity DOUBLE,
     created_at TIMESTAMP NOT NULL
 );
 

@@ -16,7 +16,20 @@ import pytest
 ROOT = Path(__file__).parents[1]
 LONGEST_FILE, LONGEST_FUNCTION = 400, 60  # lines
 ROOMS_THAT_TRAIN = ("labeling", "losses", "methods", "networks", "optim", "student", "training", "views")
-FLOWS_THAT_TRAIN = ("_distill", "_export", "_label", "_rounds", "_run", "_teach", "_train")
+FLOWS_THAT_TRAIN = (
+    "_baseline",
+    "_distill",
+    "_export",
+    "_follow",
+    "_label",
+    "_plan",
+    "_room",
+    "_rounds",
+    "_run",
+    "_suggest",
+    "_teach",
+    "_train",
+)
 HELD_OUT = "labelsvc.store.held_out"
 
 # A package, and where it may be imported.
@@ -26,6 +39,7 @@ HOMES: Mapping[str, tuple[str, ...]] = {
     "typer": ("cli",),
     "rich": ("cli",),
     HELD_OUT: ("labelsvc.flows._evaluate", "labelsvc.report"),
+    "labelsvc.store.calibration": ("labelsvc.flows._label", "labelsvc.flows._promise"),
 }
 
 

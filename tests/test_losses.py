@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.autograd import gradcheck
 from torch.nn.functional import one_hot
 
-from labelsvc.losses import cross_entropy, soft_cross_entropy, weighted_cross_entropy
+from labelsvc.losses import cross_entropy, largest_share, soft_cross_entropy, weighted_cross_entropy
 
 
 @pytest.fixture(params=range(3))
@@ -91,3 +91,9 @@ def test_shapes_are_checked_here() -> None:
     """In tests, a tensor of another shape than its type says is refused before anything is computed."""
     with pytest.raises(TypeCheckError):
         weighted_cross_entropy(torch.zeros(3, 2), torch.zeros(3, dtype=torch.int64), torch.ones(1))
+
+
+def test_the_largest_share_is_counted() -> None:
+    """The commonest class has its rows' share, whichever of the classes it is and however many have none."""
+    for rows, share in (([0, 2, 2, 1], 0.5), ([3], 1.0), ([1, 0, 3, 2], 0.25)):
+        assert largest_share(torch.tensor(rows), 5).item() == pytest.approx(share)

@@ -16,30 +16,39 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from labelsvc.config import IngestConfig, LabelConfig, PredictConfig, TrainConfig
+    from labelsvc.config import AuditConfig, IngestConfig, LabelConfig, PlanConfig, PredictConfig, SuggestConfig, TrainConfig
     from labelsvc.flows._ask import list_runs, query, trace
+    from labelsvc.flows._audit import audit, extend_audit
     from labelsvc.flows._decide import decide_labels
     from labelsvc.flows._distill import distill
     from labelsvc.flows._doctor import doctor
     from labelsvc.flows._evaluate import evaluate
     from labelsvc.flows._export import export
     from labelsvc.flows._ingest import ingest
+    from labelsvc.flows._issues import issues
     from labelsvc.flows._label import label
     from labelsvc.flows._labels import diff_labels, export_labels, list_labels, rollback_labels, tag_labels
     from labelsvc.flows._pack import pack
+    from labelsvc.flows._plan import plan
     from labelsvc.flows._predict import predict
     from labelsvc.flows._quickstart import quickstart
     from labelsvc.flows._resume import ToldRun, interrupted_rounds, interrupted_run, interrupted_training
     from labelsvc.flows._run import RunConfig, run
+    from labelsvc.flows._suggest import suggest
     from labelsvc.flows._train import train
+    from labelsvc.flows._verdicts import take_verdicts
 
 _PLACES = {
+    "AuditConfig": "labelsvc.config",
     "IngestConfig": "labelsvc.config",
     "LabelConfig": "labelsvc.config",
+    "PlanConfig": "labelsvc.config",
     "PredictConfig": "labelsvc.config",
     "RunConfig": "labelsvc.flows._run",
+    "SuggestConfig": "labelsvc.config",
     "ToldRun": "labelsvc.flows._resume",
     "TrainConfig": "labelsvc.config",
+    "audit": "labelsvc.flows._audit",
     "decide_labels": "labelsvc.flows._decide",
     "diff_labels": "labelsvc.flows._labels",
     "distill": "labelsvc.flows._distill",
@@ -47,31 +56,40 @@ _PLACES = {
     "evaluate": "labelsvc.flows._evaluate",
     "export": "labelsvc.flows._export",
     "export_labels": "labelsvc.flows._labels",
+    "extend_audit": "labelsvc.flows._audit",
     "ingest": "labelsvc.flows._ingest",
     "interrupted_rounds": "labelsvc.flows._resume",
     "interrupted_run": "labelsvc.flows._resume",
     "interrupted_training": "labelsvc.flows._resume",
+    "issues": "labelsvc.flows._issues",
     "label": "labelsvc.flows._label",
     "list_labels": "labelsvc.flows._labels",
     "list_runs": "labelsvc.flows._ask",
     "pack": "labelsvc.flows._pack",
+    "plan": "labelsvc.flows._plan",
     "predict": "labelsvc.flows._predict",
     "query": "labelsvc.flows._ask",
     "quickstart": "labelsvc.flows._quickstart",
     "rollback_labels": "labelsvc.flows._labels",
     "run": "labelsvc.flows._run",
+    "suggest": "labelsvc.flows._suggest",
     "tag_labels": "labelsvc.flows._labels",
+    "take_verdicts": "labelsvc.flows._verdicts",
     "trace": "labelsvc.flows._ask",
     "train": "labelsvc.flows._train",
 }
 
 __all__ = [
+    "AuditConfig",
     "IngestConfig",
     "LabelConfig",
+    "PlanConfig",
     "PredictConfig",
     "RunConfig",
+    "SuggestConfig",
     "ToldRun",
     "TrainConfig",
+    "audit",
     "decide_labels",
     "diff_labels",
     "distill",
@@ -79,20 +97,25 @@ __all__ = [
     "evaluate",
     "export",
     "export_labels",
+    "extend_audit",
     "ingest",
     "interrupted_rounds",
     "interrupted_run",
     "interrupted_training",
+    "issues",
     "label",
     "list_labels",
     "list_runs",
     "pack",
+    "plan",
     "predict",
     "query",
     "quickstart",
     "rollback_labels",
     "run",
+    "suggest",
     "tag_labels",
+    "take_verdicts",
     "trace",
     "train",
 ]

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from labelsvc.config import TrainConfig, digest
 from labelsvc.errors import InputError
 from labelsvc.flows._models import is_kept
+from labelsvc.flows._room import Assignment
 from labelsvc.flows._session import open_store, predictions_of, recorded, versions
-from labelsvc.flows._teach import Assignment, teach
+from labelsvc.flows._teach import teach
 from labelsvc.labeling.pool import read_distributions, read_predictions
 from labelsvc.labeling.select import accept, among, thresholds_by_class
 from labelsvc.methods import change
@@ -45,10 +46,11 @@ def distill(
     workspace: str | Path,
     config: TrainConfig | None = None,
     *,
+    label_set: str = label_sets.CURRENT,
     listener: Listener = SILENCE,
     parent_run: str | None = None,
 ) -> DistillOutcome:
-    """Train a student on given labels, people's decisions and the current set's accepted labels.
+    """Train a student on given labels, people's decisions and a set's accepted labels, by default the current one's.
 
     Calibration inputs that the set's policy accepts are learnt from too, under the teacher's labels. Without steps
     or budget in ``config`` the student takes as many steps as its teacher did; its method is fixed.
@@ -58,15 +60,16 @@ def distill(
     """
     place = find(Path(workspace))
     store = open_store(place)
-    label_set = label_sets.get(store, label_sets.CURRENT)
-    config = _as_long_as_teacher(store, replace(config or TrainConfig(), method="supervised"), label_set)
+    taught_by = label_sets.get(store, label_set)
+    told = replace(config or TrainConfig(), method="supervised", baseline=False)
+    config = _as_long_as_teacher(store, told, taught_by)
     method = change(STUDENT, "the student", config.settings)
-    config_hash = digest(config, method, label_set.label_set_id, samples.state_digest(store))
+    config_hash = digest(config, method, taught_by.label_set_id, samples.state_digest(store))
     done = runs.find_done(store, "distill", config_hash)
     if done is not None and is_kept(place, model := models.get(store, done.outcome["model"])):
         listener.note(f"this very student was distilled by run {done.run_id}; nothing to do")
-        return DistillOutcome(done.run_id, model, label_set, done.outcome["steps"], done.rows, NEXT, repeated=True)
-    lessons = _syllabus(place, store, label_set)
+        return DistillOutcome(done.run_id, model, taught_by, done.outcome["steps"], done.rows, NEXT, repeated=True)
+    lessons = _syllabus(place, store, taught_by)
     assignment = Assignment(
         role="student",
         method_name="supervised",
@@ -74,24 +77,27 @@ def distill(
         labeled=lessons,
         pool=np.empty(0, np.int64),
         config=config,
-        parent_id=label_set.model_id,
-        round=label_set.round,
-        elder=_teachers_words(place, store, label_set),
+        parent_id=taught_by.model_id,
+        round=taught_by.round,
+        elder=_teachers_words(place, store, taught_by),
     )
-    settings = {**asdict(config), "label_set": label_set.label_set_id}
+    settings = {**asdict(config), "label_set": taught_by.label_set_id}
     device = describe(find_device(config.device))
     run = NewRun("distill", settings, config_hash, config.seed, versions(), device, parent_run)
     with recorded(place, run, resumable=True) as session:
         session.rows = RowCount(given=len(lessons), labeled=len(lessons))
         model = teach(session, assignment, listener)
-    return DistillOutcome(session.run_id, model, label_set, session.outcome["steps"], session.rows, NEXT)
+    return DistillOutcome(session.run_id, model, taught_by, session.outcome["steps"], session.rows, NEXT)
 
 
 def _as_long_as_teacher(store: Store, config: TrainConfig, label_set: LabelSet) -> TrainConfig:
     if config.steps is not None or config.budget is not None:
         return config
     teacher = models.get(store, label_set.model_id)
-    steps = runs.get(store, teacher.run_id).outcome.get("steps")
+    learnt = runs.get(store, teacher.run_id)
+    if learnt.command == models.BASELINE and learnt.parent_id is not None:
+        learnt = runs.get(store, learnt.parent_id)  # the training that it was the short comparison of
+    steps = learnt.outcome.get("steps")
     if steps is None:
         raise InputError(f"how long teacher {teacher.model_id} learnt is not known; give --steps or --budget")
     return replace(config, steps=int(steps))
@@ -126,4 +132,5 @@ def _accepted_calibration(
         )
     words = read_predictions(said, classes)
     shown = words.where(among(words.numbers, hidden))
-    return accept(shown, thresholds_by_class(policy.threshold, policy.class_thresholds, classes))
+    thresholds = thresholds_by_class(policy.threshold, policy.class_thresholds, classes)
+    return accept(shown, thresholds, policy.least_familiarity)

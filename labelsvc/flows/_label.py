@@ -2,38 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from labelsvc.config import LabelConfig, digest
-from labelsvc.flows._inputs import open_inputs
-from labelsvc.flows._models import newest, open_network
+from labelsvc.errors import PromiseError
+from labelsvc.flows._models import newest
+from labelsvc.flows._promise import Ruling, promise, provisional
 from labelsvc.flows._session import Session, open_store, recorded, versions
-from labelsvc.labeling.pool import Answers, joined, predict_rows, prediction_blocks, write_predictions
+from labelsvc.flows._words import Task, Words, shown, words
+from labelsvc.labeling.pool import joined, prediction_blocks, read_predictions
 from labelsvc.labeling.rounds import Round
 from labelsvc.labeling.select import accept, among, check_thresholds, thresholds_by_class
-from labelsvc.records import (
-    SILENCE,
-    LabelSet,
-    Listener,
-    Model,
-    Policy,
-    Progress,
-    PseudoLabels,
-    RowCount,
-    SampleNumbers,
-)
-from labelsvc.store import label_sets, runs, samples
+from labelsvc.records import SILENCE, Certificate, LabelSet, Listener, Model, Policy, PseudoLabels, RowCount
+from labelsvc.store import calibration, certificates, label_sets, runs
 from labelsvc.store.identifiers import new_id
-from labelsvc.store.runs import NewRun
-from labelsvc.training.device import describe, find_device, prepare
-from labelsvc.training.rows import passing_rows
+from labelsvc.store.runs import NewRun, RunRecord
+from labelsvc.training.device import describe, find_device
 from labelsvc.workspace import find
 
 ONE_ROUND = "one round done"
+NO_PROMISE = "the promise cannot be made"
 NEXT = 'labelsvc query "SELECT label, source, count(*) FROM labels GROUP BY ALL ORDER BY ALL"'
 
 
@@ -49,6 +38,8 @@ class LabelOutcome:
     repeated: bool = False
     stop_reason: str | None = ONE_ROUND
     rounds: tuple[Round, ...] = ()
+    certificates: tuple[Certificate, ...] = ()
+    refusal: str | None = None  # why nothing is promised of the labels, where a promise was asked for
 
 
 def label(
@@ -60,12 +51,14 @@ def label(
 ) -> LabelOutcome:
     """Predict the pool with the newest model and write the labels that reach the threshold as a label set.
 
-    The set becomes ``current``. Calibration inputs are predicted too, but never written as labels. With several
-    ``rounds`` a student is distilled from the set and labels the pool in its turn, and so on, until a reason to stop
-    is found. The same call again, on the same pool and model, returns the same set.
+    The set becomes ``current``. Calibration inputs are predicted too, but never written as labels. With a
+    ``precision`` the threshold is the lowest one for which it can be promised, and the certificate is stored beside
+    the labels. With several ``rounds`` a student is distilled from the set and labels the pool in its turn, and so on,
+    until a reason to stop is found. The same call again, on the same pool and model, returns the same set.
 
     Raises:
         InputError: nothing was ingested or trained.
+        PromiseError: the asked precision cannot be promised; ``current`` is as it was, the predictions are kept.
         UsageError: a threshold is no probability, or names an unknown class; steps and a budget are both given.
     """
     config = config or LabelConfig()
@@ -79,35 +72,88 @@ def label(
 
 
 def label_once(
-    workspace: str | Path, config: LabelConfig, *, listener: Listener, parent_run: str | None
+    workspace: str | Path,
+    config: LabelConfig,
+    *,
+    listener: Listener,
+    parent_run: str | None,
+    in_passing: bool = False,
 ) -> LabelOutcome:
-    """Do one round: predict, select, write. Raises as ``label`` does."""
+    """Do one round: predict, select, write. Raises as ``label`` does.
+
+    ``in_passing`` is a round before the last of several that end with a promise: it selects at what validation rows
+    suggest, promises nothing, and leaves ``current`` where it is.
+    """
     place = find(Path(workspace))
     store = open_store(place)
     model = newest(store, config.model)
-    check_thresholds(config.threshold, config.class_thresholds, model.classes)
-    pool, hidden = samples.pool(store), samples.calibration_inputs(store)
-    rule = (config.threshold, config.class_thresholds)
-    config_hash = digest(rule, model.model_id, samples.digest_of(pool, hidden))
+    check_thresholds(config.accepted_from, config.class_thresholds, model.classes)
+    task = Task(store, config, model, shown(store), listener)
+    config_hash = digest(_rule(task, in_passing=in_passing), model.model_id, task.rows.digest)
     done = runs.find_done(store, "label", config_hash)
     if done is not None:
-        listener.note(f"run {done.run_id} wrote these very labels; nothing to do")
-        label_set = label_sets.rollback(store, done.outcome["label_set"])  # an older one is current again
-        say_kept(label_set, config.message, listener)
-        return LabelOutcome(done.run_id, label_set, model, done.rows, NEXT, repeated=True)
+        return _repeated(task, done, make_current=not in_passing)
     device = describe(find_device(config.device))
     run = NewRun("label", asdict(config), config_hash, None, versions(), device, parent_run)
+    label_set = None
     with recorded(place, run) as session:
-        shown = np.union1d(pool, hidden)
-        predictions = _predictions(session, model, shown, config=config, listener=listener)
-        thresholds = thresholds_by_class(*rule, model.classes)
-        blocks = (accept(block, thresholds) for block in prediction_blocks(predictions, model.classes))
-        accepted = joined(block.where(among(block.numbers, pool)) for block in blocks)
-        label_set = _write(session, config, model, accepted)
-        session.rows = RowCount(given=len(pool), labeled=len(accepted), abstained=len(pool) - len(accepted))
-        session.stop_reason = ONE_ROUND
-        session.outcome["label_set"] = label_set.label_set_id
-    return LabelOutcome(session.run_id, label_set, model, session.rows, NEXT)
+        said = words(session, task)
+        ruling = _ruling(session, task, said, in_passing=in_passing)
+        session.rows = RowCount(given=len(task.rows.pool), abstained=len(task.rows.pool))
+        session.stop_reason = NO_PROMISE if ruling.refusal else ONE_ROUND
+        session.outcome["refusal"] = ruling.refusal
+        if ruling.refusal is None or config.uncertified:
+            label_set = _write(session, task, said, ruling, make_current=not in_passing)
+            session.rows = replace(session.rows, labeled=label_set.rows, abstained=session.rows.given - label_set.rows)
+            session.outcome["label_set"] = label_set.label_set_id
+    if label_set is None:
+        raise PromiseError(_refused(ruling.refusal))
+    promised = certificates.of_label_set(store, label_set.label_set_id)
+    return LabelOutcome(
+        session.run_id, label_set, model, session.rows, NEXT, certificates=promised, refusal=ruling.refusal
+    )
+
+
+def _rule(task: Task, *, in_passing: bool) -> tuple[object, ...]:
+    """Return all that decides which labels are written but the model and the rows."""
+    config = task.config
+    if config.precision is None:
+        return (config.accepted_from, config.class_thresholds, config.gate)
+    asked = (config.precision, config.confidence, config.per_class, config.uncertified, config.gate, in_passing)
+    return (*asked, calibration.labels_digest(task.store))
+
+
+def _repeated(task: Task, done: RunRecord, *, make_current: bool) -> LabelOutcome:
+    """Return what a run that was told the same found: its label set, or its refusal."""
+    if "label_set" not in done.outcome:
+        task.listener.note(f"run {done.run_id} was asked this; nothing has changed since")
+        raise PromiseError(_refused(done.outcome["refusal"]))
+    task.listener.note(f"run {done.run_id} wrote these very labels; nothing to do")
+    find_set = label_sets.rollback if make_current else label_sets.get  # an older one is current again
+    label_set = find_set(task.store, done.outcome["label_set"])
+    say_kept(label_set, task.config.message, task.listener)
+    promised = certificates.of_label_set(task.store, label_set.label_set_id)
+    refusal = done.outcome.get("refusal")
+    return LabelOutcome(
+        done.run_id, label_set, task.model, done.rows, NEXT, repeated=True, certificates=promised, refusal=refusal
+    )
+
+
+def _refused(why: str | None) -> str:
+    return (
+        f"{why}. The predictions are kept and `current` is where it was; --uncertified writes labels all the same, "
+        "which `labelsvc audit` can then certify"
+    )
+
+
+def _ruling(session: Session, task: Task, said: Words, *, in_passing: bool) -> Ruling:
+    """Return from which confidence on labels are written, and what is promised of them."""
+    if task.config.precision is None:
+        return Ruling(task.config.accepted_from, dict(task.config.class_thresholds))
+    everything = read_predictions(said.path, task.model.classes)
+    if in_passing:
+        return provisional(task, everything, said.least_familiarity)
+    return promise(session, task, everything, said.least_familiarity)
 
 
 def round_of(model: Model) -> int:
@@ -122,45 +168,38 @@ def say_kept(label_set: LabelSet, message: str, listener: Listener) -> None:
         listener.note(f"label set {label_set.label_set_id} has {kept}, which stays: a label set is never changed")
 
 
-def _predictions(
-    session: Session, model: Model, numbers: SampleNumbers, *, config: LabelConfig, listener: Listener
-) -> Path:
-    """Return the file of what the model says of ``numbers``, that of an earlier run where there is one."""
-    shown = samples.digest_of(numbers)
-    known = runs.find_predictions(session.store, model.model_id, shown)
-    path = session.workspace.root / known if known else None
-    if path is not None and path.exists():
-        listener.note(f"the model's word on the pool is known from {known}; only the policy is new")
-    else:
-        path = session.folder / "predictions.parquet"
-        blocks = _asked(session, model, numbers, config.device) if len(numbers) else iter(())
-        for done in write_predictions(path, blocks, model.classes):
-            listener.progress(Progress("label", done, len(numbers)))
-    session.outcome |= {"model": model.model_id, "shown": shown, "predictions": session.workspace.relative(path)}
-    return path
-
-
-def _asked(session: Session, model: Model, numbers: SampleNumbers, device_name: str) -> Iterator[Answers]:
-    """Ask the model about ``numbers``, block by block."""
-    device = find_device(device_name)
-    prepare(device)
-    inputs = open_inputs(session.workspace, session.store, numbers)
-    rows = passing_rows(numbers, inputs, device)
-    return predict_rows(open_network(session.workspace, model).to(device), rows, model.temperature)
-
-
-def _write(session: Session, config: LabelConfig, model: Model, accepted: PseudoLabels) -> LabelSet:
-    policy = Policy(new_id(), session.run_id, model.model_id, config.threshold, dict(config.class_thresholds))
+def _write(session: Session, task: Task, said: Words, ruling: Ruling, *, make_current: bool) -> LabelSet:
+    config = task.config
+    accepted = _accepted(task, said, ruling)
+    policy = Policy(
+        policy_id=new_id(),
+        run_id=session.run_id,
+        model_id=task.model.model_id,
+        threshold=ruling.threshold,
+        class_thresholds=ruling.class_thresholds,
+        target_precision=config.precision,
+        confidence_level=None if config.precision is None else config.confidence,
+        least_familiarity=said.least_familiarity,
+    )
     current = label_sets.current(session.store)
     label_set = LabelSet(
         label_set_id=new_id(),
         run_id=session.run_id,
-        model_id=model.model_id,
+        model_id=task.model.model_id,
         policy_id=policy.policy_id,
         rows=len(accepted),
         digest="",
-        round=round_of(model),
+        round=round_of(task.model),
         parent_id=current.label_set_id if current else None,
         message=config.message,
     )
-    return label_sets.write(session.store, label_set, policy, accepted, make_current=True)
+    return label_sets.write(
+        session.store, label_set, policy, accepted, make_current=make_current, promised=ruling.certificates
+    )
+
+
+def _accepted(task: Task, said: Words, ruling: Ruling) -> PseudoLabels:
+    classes, pool = task.model.classes, task.rows.pool
+    thresholds = thresholds_by_class(ruling.threshold, ruling.class_thresholds, classes)
+    blocks = (accept(block, thresholds, said.least_familiarity) for block in prediction_blocks(said.path, classes))
+    return joined(block.where(among(block.numbers, pool)) for block in blocks)

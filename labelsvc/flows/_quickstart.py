@@ -56,7 +56,7 @@ def quickstart(folder: str | Path = "labelsvc-quickstart", *, listener: Listener
     listener.note("2/6 train --method supervised: the baseline, from the labels alone")
     baseline = train(workspace, TrainConfig(method="supervised", steps=STEPS, seed=SEED), listener=listener)
     listener.note("3/6 train: the teacher, from labels and pool")
-    teacher = train(workspace, TrainConfig(steps=STEPS, seed=SEED), listener=listener)
+    teacher = train(workspace, TrainConfig(steps=STEPS, seed=SEED, baseline=False), listener=listener)
     listener.note("4/6 label: the teacher's word on the pool")
     labels = label(workspace, LabelConfig(threshold=THRESHOLD, model=teacher.model.model_id), listener=listener)
     listener.note("5/6 distill: the student, from given and accepted labels")

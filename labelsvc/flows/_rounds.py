@@ -12,14 +12,14 @@ from functools import cached_property
 from pathlib import Path
 
 from labelsvc.config import LabelConfig, TrainConfig, digest
-from labelsvc.flows._distill import distill
+from labelsvc.flows._distill import DistillOutcome, distill
 from labelsvc.flows._inputs import rows_to_ask
 from labelsvc.flows._label import NEXT, LabelOutcome, label_once, round_of, say_kept
 from labelsvc.flows._models import newest, open_network
 from labelsvc.flows._session import Session, open_store, recorded, versions
 from labelsvc.labeling.rounds import Round, is_worse, stop_reason
 from labelsvc.labeling.select import check_thresholds
-from labelsvc.records import LabeledSamples, Listener, Model
+from labelsvc.records import LabeledSamples, LabelSet, Listener, Model
 from labelsvc.store import label_sets, models, runs, samples
 from labelsvc.store.database import Store
 from labelsvc.store.runs import NewRun, RunRecord
@@ -48,7 +48,7 @@ def label_in_rounds(
     store = open_store(place)
     series = _series(store, config)
     first = _first_model(store, config, series)
-    check_thresholds(config.threshold, config.class_thresholds, first.classes)
+    check_thresholds(config.accepted_from, config.class_thresholds, first.classes)
     config_hash = digest(series, first.model_id, config.rounds)
     done = runs.find_done(store, "rounds", config_hash)
     if done is not None:
@@ -62,8 +62,8 @@ def label_in_rounds(
 
 def _series(store: Store, config: LabelConfig) -> str:
     """Return a digest of all that decides the rounds but their number and the first one's model."""
-    rule = (config.threshold, config.class_thresholds)
-    return digest(rule, config.steps, config.budget, config.device, samples.state_digest(store))
+    rule = {name: value for name, value in asdict(config).items() if name not in ("model", "message", "rounds")}
+    return digest(rule, samples.state_digest(store))
 
 
 def _first_model(store: Store, config: LabelConfig, series: str) -> Model:
@@ -110,7 +110,7 @@ class _Rounds:
         steps_repeated = [labels.repeated]
         rounds = [self.written(self.examined(first), labels, labels.label_set.parent_id)]
         while (reason := stop_reason(rounds, self.config.rounds)) is None:
-            taught = distill(self.root, self.students, listener=self.listener, parent_run=self.session.run_id)
+            taught = self.taught(labels.label_set)
             steps_repeated.append(taught.repeated)
             turn = self.examined(taught.model)
             if not is_worse(rounds[-1], turn):
@@ -118,6 +118,9 @@ class _Rounds:
                 steps_repeated.append(labels.repeated)
                 turn = self.written(turn, labels, rounds[-1].label_set_id)
             rounds.append(turn)
+        if self.config.precision is not None:
+            labels = self.promised(labels.model)
+            steps_repeated.append(labels.repeated)
         self.record(rounds, labels, reason)
         return replace(
             labels,
@@ -142,9 +145,27 @@ class _Rounds:
         return rows_to_ask(session.workspace, session.store, self.validation.numbers, device=self.config.device)
 
     def label(self, model: Model) -> LabelOutcome:
-        """Let ``model`` label the pool."""
+        """Let ``model`` label the pool; where the last round is to end with a promise, in passing."""
+        return self._labeled_by(model, in_passing=self.config.precision is not None)
+
+    def promised(self, model: Model) -> LabelOutcome:
+        """Let the last round's model label the pool with a promise, the only one of all rounds."""
+        return self._labeled_by(model, in_passing=False)
+
+    def _labeled_by(self, model: Model, *, in_passing: bool) -> LabelOutcome:
         turn = replace(self.config, model=model.model_id, rounds=1, steps=None, budget=None)
-        return label_once(self.root, turn, listener=self.listener, parent_run=self.session.run_id)
+        parent = self.session.run_id
+        return label_once(self.root, turn, listener=self.listener, parent_run=parent, in_passing=in_passing)
+
+    def taught(self, label_set: LabelSet) -> DistillOutcome:
+        """Return a student of a round's labels."""
+        return distill(
+            self.root,
+            self.students,
+            label_set=label_set.label_set_id,
+            listener=self.listener,
+            parent_run=self.session.run_id,
+        )
 
     def examined(self, model: Model) -> Round:
         """Return a round of ``model`` without labels, its right answers on validation rows counted."""

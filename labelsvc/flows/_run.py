@@ -90,4 +90,4 @@ def run(
 def _check(config: RunConfig) -> None:
     """Refuse what is wrong whatever the files hold, before hours are spent on them."""
     make(config.train.method, config.train.settings)
-    check_thresholds(config.label.threshold, {}, ())
+    check_thresholds(config.label.accepted_from, {}, ())

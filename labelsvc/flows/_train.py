@@ -9,9 +9,12 @@ import numpy as np
 
 from labelsvc.config import TrainConfig, digest
 from labelsvc.errors import InputError
+from labelsvc.flows._baseline import TEACHERS_SHARE, is_wanted, stand_or_fall, verdict
 from labelsvc.flows._models import is_kept
+from labelsvc.flows._room import Assignment
 from labelsvc.flows._session import open_store, recorded, versions
-from labelsvc.flows._teach import Assignment, teach
+from labelsvc.flows._teach import teach
+from labelsvc.labeling.comparison import Comparison
 from labelsvc.methods import make
 from labelsvc.records import SILENCE, LabeledSamples, Listener, Model, RowCount, SampleNumbers
 from labelsvc.store import models, runs, samples
@@ -25,14 +28,16 @@ NEXT = "labelsvc label --threshold 0.95"
 
 @dataclass(frozen=True)
 class TrainOutcome:
-    """A trained model."""
+    """A trained model: the teacher, or the supervised baseline that was found to be better and replaces it."""
 
     run_id: str
     model: Model
-    steps: int
+    steps: int  # that the model learnt for
     rows: RowCount
     next_command: str
     repeated: bool = False
+    comparison: Comparison | None = None  # with the baseline, where one was trained
+    collapse: str | None = None  # what was noticed while it learnt
 
 
 def train(
@@ -45,7 +50,8 @@ def train(
     """Train a teacher on a workspace's labeled rows and its pool; the same call again returns the same teacher.
 
     Calibration rows are learnt from like the pool, with their labels hidden; where everything is labeled, a method
-    that needs a pool takes the labeled inputs with their labels hidden.
+    that needs a pool takes the labeled inputs with their labels hidden. Where there are validation rows, a teacher
+    that learnt from a pool is compared on them with a supervised baseline, and replaced by it if it is worse.
 
     Raises:
         InputError: nothing was ingested, or nothing of it is labeled.
@@ -60,15 +66,22 @@ def train(
     done = runs.find_done(store, "train", config_hash)
     if done is not None and is_kept(place, models.get(store, done.outcome["model"])):
         listener.note(f"this very training was done by run {done.run_id}; nothing to do")
-        return _repeated(store, done)
+        outcome = _outcome(store, done, repeated=True)
+        if outcome.comparison is not None and outcome.comparison.is_worse:
+            listener.note(verdict(outcome.comparison))
+        return outcome
     labeled = _labeled(store)
     pool = _pool(store, labeled, listener)
-    assignment = Assignment("teacher", config.method, method, labeled, pool, config)
+    compared = is_wanted(store, config, method, listener)
+    share = TEACHERS_SHARE if compared else 1.0
+    assignment = Assignment("teacher", config.method, method, labeled, pool, config, budget_share=share)
     run = NewRun("train", asdict(config), config_hash, config.seed, versions(), device, parent_run)
     with recorded(place, run, resumable=True) as session:
         session.rows = RowCount(given=len(labeled), labeled=len(labeled))
-        model = teach(session, assignment, listener)
-    return TrainOutcome(session.run_id, model, session.outcome["steps"], session.rows, NEXT)
+        teacher = teach(session, assignment, listener)
+        if compared:
+            stand_or_fall(session, assignment, teacher, listener)
+    return _outcome(store, runs.get(store, session.run_id))
 
 
 def _labeled(store: Store) -> LabeledSamples:
@@ -87,6 +100,17 @@ def _pool(store: Store, labeled: LabeledSamples, listener: Listener) -> SampleNu
     return labeled.numbers
 
 
-def _repeated(store: Store, done: RunRecord) -> TrainOutcome:
+def _outcome(store: Store, done: RunRecord, *, repeated: bool = False) -> TrainOutcome:
+    """Return what came of a training, as its run recorded it."""
     model = models.get(store, done.outcome["model"])
-    return TrainOutcome(done.run_id, model, done.outcome["steps"], done.rows, NEXT, repeated=True)
+    compared = done.outcome.get("comparison")
+    return TrainOutcome(
+        run_id=done.run_id,
+        model=model,
+        steps=runs.get(store, model.run_id).outcome["steps"],
+        rows=done.rows,
+        next_command=NEXT,
+        repeated=repeated,
+        comparison=Comparison(**compared) if compared else None,
+        collapse=done.outcome.get("collapse"),
+    )

@@ -105,3 +105,16 @@ def rows_needed(precision: float, delta: float, wrong: int = 0, population: int 
         else:
             high = middle
     return high
+
+
+def look_level(look: int, delta: float) -> float:
+    """Return what of ``delta`` the ``look``-th reading of calibration labels may spend; all looks together spend δ.
+
+    The first spends 0.9 δ, the k-th for k ≥ 2 spends 0.1 δ · 2^(1−k).
+
+    >>> [round(look_level(look, 0.05), 6) for look in (1, 2, 3)]
+    [0.045, 0.0025, 0.00125]
+    >>> sum(look_level(look, 0.05) for look in range(1, 60)) <= 0.05
+    True
+    """
+    return 0.9 * delta if look == 1 else 0.1 * delta * 2.0 ** (1 - look)

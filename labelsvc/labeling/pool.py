@@ -6,18 +6,21 @@ Predicting is a pure function of a block of rows.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
-from torch import nn
 
 from labelsvc.labeling.calibrate import probabilities
+from labelsvc.labeling.unknown import Neighbourhood
+from labelsvc.networks import PictureClassifier
 from labelsvc.records import PseudoLabels, SampleNumbers
-from labelsvc.training.predict import logit_blocks
+from labelsvc.training.predict import answer_blocks
 from labelsvc.training.rows import Rows
 from labelsvc.workspace import written_beside
 
@@ -27,7 +30,10 @@ Answers = tuple[PseudoLabels, NDArray[np.float64]]  # of a block of rows: the tw
 
 
 def schema(classes: Sequence[str]) -> pa.Schema:
-    """Return the columns of a predictions file; ``label`` and ``runner_up`` are class names."""
+    """Return the columns of a predictions file; ``label`` and ``runner_up`` are class names.
+
+    ``familiarity`` is null where nobody asked how alike to the labeled rows a row is.
+    """
     return pa.schema(
         [
             ("sample_no", pa.int64()),
@@ -35,6 +41,7 @@ def schema(classes: Sequence[str]) -> pa.Schema:
             ("confidence", pa.float64()),
             ("runner_up", pa.string()),
             ("runner_up_probability", pa.float64()),
+            ("familiarity", pa.float64()),
             ("probabilities", pa.list_(pa.float32(), len(classes))),
         ]
     )
@@ -48,12 +55,17 @@ def candidates(numbers: SampleNumbers, scores: NDArray[np.float64]) -> PseudoLab
     return PseudoLabels(numbers, first, scores[rows, first], second, scores[rows, second])
 
 
-def predict_rows(network: nn.Module, rows: Rows, temperature: float) -> Iterator[Answers]:
+def predict_rows(
+    network: PictureClassifier, rows: Rows, temperature: float, neighbourhood: Neighbourhood | None = None
+) -> Iterator[Answers]:
     """Yield, block by block in order, what the network says of rows, and all its probabilities."""
     start = 0
-    for logits in logit_blocks(network, rows):
+    for logits, features in answer_blocks(network, rows):
         scores = probabilities(logits, temperature)
-        yield candidates(rows.numbers[start : start + len(scores)], scores), scores
+        block = candidates(rows.numbers[start : start + len(scores)], scores)
+        if neighbourhood is not None:
+            block = replace(block, familiarity=neighbourhood.familiarity(features, block.classes))
+        yield block, scores
         start += len(scores)
 
 
@@ -79,6 +91,7 @@ def _table(block: PseudoLabels, scores: NDArray[np.float64], names: pa.Array) ->
         pa.array(block.confidence),
         names.take(pa.array(block.runner_up)),
         pa.array(block.runner_up_probability),
+        pa.nulls(len(block), pa.float64()) if block.familiarity is None else pa.array(block.familiarity),
         pa.FixedSizeListArray.from_arrays(flat, scores.shape[1]),
     ]
     return pa.table(columns, schema=schema(names.to_pylist()))
@@ -97,7 +110,7 @@ def read_distributions(path: Path, rows: int) -> tuple[SampleNumbers, NDArray[np
 def prediction_blocks(path: Path, classes: Sequence[str]) -> Iterator[PseudoLabels]:
     """Yield what a predictions file says of each sample, some ten thousand at a time, without full distributions."""
     names = pa.array(classes)
-    columns = ["sample_no", "label", "confidence", "runner_up", "runner_up_probability"]
+    columns = ["sample_no", "label", "confidence", "runner_up", "runner_up_probability", "familiarity"]
     with pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20) as parquet:
         for block in parquet.iter_batches(BLOCK, columns=columns):
             codes = {name: pc.index_in(block[name], names) for name in ("label", "runner_up")}
@@ -107,6 +120,7 @@ def prediction_blocks(path: Path, classes: Sequence[str]) -> Iterator[PseudoLabe
                 block["confidence"].to_numpy(),
                 codes["runner_up"].to_numpy().astype(np.int32),
                 block["runner_up_probability"].to_numpy(),
+                None if block["familiarity"].null_count else block["familiarity"].to_numpy(),
             )
 
 
@@ -117,13 +131,14 @@ def read_predictions(path: Path, classes: Sequence[str]) -> PseudoLabels:
 
 def joined(blocks: Iterable[PseudoLabels]) -> PseudoLabels:
     """Return blocks on end."""
-    none = PseudoLabels(
-        np.empty(0, np.int64),
-        np.empty(0, np.int32),
-        np.empty(0, np.float64),
-        np.empty(0, np.int32),
-        np.empty(0, np.float64),
-    )
-    parts = [none, *blocks]
-    fields = PseudoLabels.__dataclass_fields__
-    return PseudoLabels(*(np.concatenate([getattr(part, name) for part in parts]) for name in fields))
+    parts = [*blocks]
+    if not parts:
+        nothing = np.empty(0)
+        return PseudoLabels(
+            nothing.astype(np.int64), nothing.astype(np.int32), nothing, nothing.astype(np.int32), nothing
+        )
+    columns: dict[str, Any] = {}
+    for name in PseudoLabels.__dataclass_fields__:
+        pieces = [getattr(part, name) for part in parts]
+        columns[name] = None if pieces[0] is None else np.concatenate(pieces)
+    return PseudoLabels(**columns)

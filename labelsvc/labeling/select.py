@@ -36,9 +36,19 @@ def thresholds_by_class(
     return np.array([class_thresholds.get(name, threshold) for name in classes], dtype=np.float64)
 
 
-def accept(candidates: PseudoLabels, thresholds: NDArray[np.float64]) -> PseudoLabels:
-    """Return the candidates whose confidence is at or above the threshold of their own class."""
-    return candidates.where(candidates.confidence >= thresholds[candidates.classes])
+def accept(
+    candidates: PseudoLabels, thresholds: NDArray[np.float64], least_familiarity: float | None = None
+) -> PseudoLabels:
+    """Return the familiar candidates whose confidence is at or above the threshold of their own class."""
+    confident = candidates.confidence >= thresholds[candidates.classes]
+    return candidates.where(confident & is_familiar(candidates, least_familiarity))
+
+
+def is_familiar(candidates: PseudoLabels, least: float | None) -> NDArray[np.bool_]:
+    """Return which candidates are at least so familiar; all are where there is no least, or nobody asked."""
+    if least is None or candidates.familiarity is None:
+        return np.ones(len(candidates), dtype=bool)
+    return candidates.familiarity >= least
 
 
 def among(numbers: SampleNumbers, some: SampleNumbers) -> NDArray[np.bool_]:

@@ -25,7 +25,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from labelsvc.errors import UsageError
-from labelsvc.losses import cross_entropy
+from labelsvc.losses import cross_entropy, largest_share
 from labelsvc.methods.contract import Batch, Course, Losses, Networks, Problem, Turn, both_at_once
 from labelsvc.optim.recipe import Recipe
 
@@ -125,8 +125,10 @@ class PseudoLabel:
             figures["labeled loss"] = labeled.detach()
             total = total + labeled
         if batch.weak is not None:
-            pool = cross_entropy(model(batch.weak), guesses(model, batch.weak))  # H(y', f(u))
+            logits, guess = model(batch.weak), guesses(model, batch.weak)
+            pool = cross_entropy(logits, guess)  # H(y', f(u))
             figures |= {"pool loss": pool.detach(), "alpha": torch.full_like(total.detach(), alpha)}
+            figures["largest class"] = largest_share(guess, logits.shape[1])
             total = total + alpha * pool
         return Losses(total, figures), memory
 

@@ -23,7 +23,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from labelsvc.errors import UsageError
-from labelsvc.losses import cross_entropy, weighted_cross_entropy
+from labelsvc.losses import cross_entropy, largest_share, weighted_cross_entropy
 from labelsvc.methods.contract import Batch, Course, Losses, Networks, Problem, Turn, both_at_once
 from labelsvc.optim.recipe import Recipe
 
@@ -97,6 +97,7 @@ class SoftMatch:
             "labeled loss": labeled.detach(),
             "pool loss": pool.detach(),
             "used": weights.mean() / max(self.lambda_max, 1e-12),
+            "largest class": largest_share(guess, len(memory.prior)),
         }
         return Losses(labeled + self.weight * pool, figures), memory
 

@@ -47,16 +47,22 @@ class PictureClassifier(nn.Module):
         logits: Tensor = self.body((pictures - self.mean) / self.std)
         return logits.float()
 
-    def features(self, pictures: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch features"]:
-        """Return what the layer of the classes is shown: the body's last but one result, as float32."""
+    def explained(
+        self, pictures: Float[Tensor, "batch channels height width"]
+    ) -> tuple[Float[Tensor, "batch classes"], Float[Tensor, "batch features"]]:
+        """Return logits, and the features that the layer of the classes made them of, as float32."""
         *_, head = (module for module in self.body.modules() if isinstance(module, nn.Linear))
         shown: list[Tensor] = []
         handle = head.register_forward_pre_hook(lambda _, inputs: shown.append(inputs[0]))
         try:
-            self(pictures)
+            logits = self(pictures)
         finally:
             handle.remove()
-        return shown[0].float()
+        return logits, shown[0].float()
+
+    def features(self, pictures: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch features"]:
+        """Return what the layer of the classes is shown: the body's last but one result, as float32."""
+        return self.explained(pictures)[1]
 
 
 def build(name: str, preprocessing: Preprocessing, classes: int, *, seed: int) -> PictureClassifier:

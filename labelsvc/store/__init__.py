@@ -9,6 +9,7 @@
     samples       what training may see; held_out: the test rows, which it may not
     runs, models  invocations, their metrics, and the weights they made
     label_sets    what was accepted, under which policy; tags, rollback, differences
+    audits        what people were given to judge of a label set, and their verdicts
     questions     SQL of the user's, and everything known of one sample
 
 Nothing here knows of networks, of decoded inputs, or of what a command prints.

@@ -1,7 +1,7 @@
 """Decisions: what people said of samples in review, appended and never rewritten.
 
 A file of them is taken whole or not at all. A row is measured by what the reviewer saw: the label in force before the
-file was taken. Knows nothing of where the rows came from.
+file was taken or, where a label set was shown, that set's. Knows nothing of where the rows came from.
 """
 
 from __future__ import annotations
@@ -31,15 +31,21 @@ NAMED = 3  # mistakes told in full
 # Each row with its sample, the class that it means, its mistake, and whether it says what is said already: the same
 # decision by the same actor as the newest one of that sample, in the file before it or else in the store.
 _JUDGED = """
-WITH shown AS (
-    SELECT labels.sample_no, labels.label, labels.source
+WITH shown_set AS (
+    SELECT sample_no, label_set_id, class
+    FROM pseudo_label
+    WHERE label_set_id = coalesce($shown_set, (SELECT max(alias.label_set_id) FROM alias WHERE alias.name = 'current'))
+), shown AS (
+    SELECT labels.sample_no, labels.label
     FROM labels_under((SELECT max(alias.label_set_id) FROM alias WHERE alias.name = 'current')) AS labels
     SEMI JOIN (SELECT sample.sample_no FROM sample JOIN said ON said.sample_id = sample.sample_id) AS named
         ON named.sample_no = labels.sample_no
-), shown_set AS (
-    SELECT sample_no, label_set_id
-    FROM pseudo_label
-    WHERE label_set_id = (SELECT max(alias.label_set_id) FROM alias WHERE alias.name = 'current')
+    WHERE $shown_set IS NULL
+    UNION ALL
+    SELECT shown_set.sample_no, known_class.name
+    FROM shown_set
+    JOIN known_class ON known_class.class = shown_set.class
+    WHERE $shown_set IS NOT NULL
 ), newest AS (
     SELECT sample_no, arg_max({'decision': decision, 'class': class, 'actor': actor}, decision_no) AS word
     FROM decision
@@ -132,7 +138,7 @@ def check(store: Store, said: pa.Table) -> None:
     classes = class_names(store)
     with store.reading() as connection:
         _show(connection, said, classes)
-        _refuse_mistakes(connection, classes)
+        _refuse_mistakes(connection, classes, None)
 
 
 def add(store: Store, said: pa.Table) -> RowCount:
@@ -147,9 +153,22 @@ def add(store: Store, said: pa.Table) -> RowCount:
     """
     classes = class_names(store)
     with store.writing() as connection:
-        _show(connection, said, classes)
-        _refuse_mistakes(connection, classes)
-        added = connection.execute(_ADD, {"now": now()}).fetchall()[0][0]
+        return append(connection, said, classes)
+
+
+def append(
+    connection: duckdb.DuckDBPyConnection, said: pa.Table, classes: Sequence[str], *, shown_set: str | None = None
+) -> RowCount:
+    """Do what ``add`` does within the caller's transaction, for people who were shown the labels of ``shown_set``.
+
+    None: they were shown the labels in force.
+
+    Raises:
+        InputError: as ``add``.
+    """
+    _show(connection, said, classes)
+    _refuse_mistakes(connection, classes, shown_set)
+    added = connection.execute(_ADD, {"now": now(), "shown_set": shown_set}).fetchall()[0][0]
     return RowCount(given=len(said), labeled=added, skipped=len(said) - added)
 
 
@@ -161,8 +180,8 @@ def _show(connection: duckdb.DuckDBPyConnection, said: pa.Table, classes: Sequen
     connection.register("known_class", pa.table({"class": codes, "name": pa.array(classes, pa.string())}))
 
 
-def _refuse_mistakes(connection: duckdb.DuckDBPyConnection, classes: Sequence[str]) -> None:
-    found = connection.execute(_MISTAKES).fetchall()
+def _refuse_mistakes(connection: duckdb.DuckDBPyConnection, classes: Sequence[str], shown_set: str | None) -> None:
+    found = connection.execute(_MISTAKES, {"shown_set": shown_set}).fetchall()
     if not found:
         return
     named = ", ".join(classes)

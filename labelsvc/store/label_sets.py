@@ -7,7 +7,7 @@ accepted labels and their policy; knows nothing of how they were selected.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -17,7 +17,8 @@ import numpy as np
 import pyarrow as pa
 
 from labelsvc.errors import InputError, LabelsvcError, UsageError
-from labelsvc.records import LabelSet, Policy, PseudoLabels
+from labelsvc.records import Certificate, LabelSet, Policy, PseudoLabels
+from labelsvc.store import certificates
 from labelsvc.store.comparison import LabelDiff, diff_of
 from labelsvc.store.database import Store, arrow, now
 from labelsvc.store.export import EXPORT_SCHEMA, export_batches
@@ -33,7 +34,6 @@ __all__ = [
     "diff",
     "digest",
     "export_batches",
-    "find",
     "get",
     "listing",
     "rollback",
@@ -43,8 +43,17 @@ __all__ = [
 
 CURRENT = "current"
 _COLUMNS = "label_set_id, run_id, model_id, policy_id, rows, digest, round, parent_id, message"
+_POLICY = "policy_id, run_id, model_id, score, target_precision, confidence_level, least_familiarity"
 _OLDEST_FIRST = "ORDER BY created_at, label_set_id"
 _CHUNK_ROWS = 100_000
+_RULE = """
+SELECT class.name, policy_threshold.threshold,
+    policy.score, policy.target_precision, policy.confidence_level, policy.least_familiarity
+FROM policy
+JOIN policy_threshold ON policy_threshold.policy_id = policy.policy_id
+LEFT JOIN class ON class.class = policy_threshold.class
+WHERE policy.policy_id = ?
+"""
 
 
 def digest(labels: PseudoLabels) -> str:
@@ -55,13 +64,14 @@ def digest(labels: PseudoLabels) -> str:
     return sha256.hexdigest()
 
 
-def write(
+def write(  # noqa: PLR0913 - what is written, and how
     store: Store,
     label_set: LabelSet,
     policy: Policy,
     labels: PseudoLabels,
     *,
     make_current: bool,
+    promised: Sequence[Certificate] = (),
     chunk_rows: int = _CHUNK_ROWS,
 ) -> LabelSet:
     """Write a label set: its rows in chunks, then the row that makes them visible, then ``current``.
@@ -72,6 +82,7 @@ def write(
         policy: the rule that accepted the labels; written once.
         labels: the accepted labels, of pool samples.
         make_current: whether ``current`` moves to it.
+        promised: the certificates of its labels; the digests of the rows that they cover are filled in.
         chunk_rows: rows per transaction.
 
     Raises:
@@ -89,6 +100,7 @@ def write(
                 _check_rows(connection, complete)
                 _add_policy(connection, policy)
                 _add_label_set(connection, complete)
+                certificates.insert(connection, _covering(promised, complete, labels, _class_codes(connection)))
                 if make_current:
                     _move(connection, CURRENT, complete.label_set_id)
     return complete
@@ -137,31 +149,10 @@ def writings(store: Store) -> dict[str, tuple[datetime, float]]:
 def policy(store: Store, label_set: LabelSet) -> Policy:
     """Return the rule that accepted a set's labels."""
     with store.reading() as connection:
-        score, rule = _rule(connection, label_set.policy_id)
-    thresholds = dict(rule)
+        rows = connection.execute(_RULE, [label_set.policy_id]).fetchall()
+    thresholds = {name: threshold for name, threshold, *_ in rows}
     shared = thresholds.pop(None)
-    by_class = {str(name): threshold for name, threshold in thresholds.items()}
-    return Policy(label_set.policy_id, label_set.run_id, label_set.model_id, shared, by_class, score)
-
-
-def find(
-    store: Store,
-    model_id: str,
-    threshold: float,
-    class_thresholds: Mapping[str, float] | None = None,
-    *,
-    score: str = "confidence",
-) -> LabelSet | None:
-    """Return the newest label set of this model under this very rule, or None.
-
-    It may be of an older pool: compare what was asked of the model before taking it for an answer.
-    """
-    asked = {(None, threshold), *(class_thresholds or {}).items()}
-    with store.reading() as connection:
-        for label_set in reversed(_fetch(connection, f"WHERE model_id = ? {_OLDEST_FIRST}", [model_id])):
-            if _rule(connection, label_set.policy_id) == (score, asked):
-                return label_set
-    return None
+    return Policy(label_set.policy_id, label_set.run_id, label_set.model_id, shared, thresholds, *rows[0][2:])
 
 
 def accepted(store: Store, label_set_id: str) -> PseudoLabels:
@@ -237,6 +228,27 @@ def _complete(label_set: LabelSet, policy: Policy, labels: PseudoLabels) -> Labe
     return replace(label_set, rows=len(labels), digest=found)
 
 
+def _covering(
+    promised: Sequence[Certificate], label_set: LabelSet, labels: PseudoLabels, codes: Mapping[str, int]
+) -> list[Certificate]:
+    """Return certificates with the set that they are of, and the digests of the rows that they cover."""
+    return [
+        replace(
+            certificate,
+            label_set_id=label_set.label_set_id,
+            model_id=label_set.model_id,
+            rows_digest=label_set.digest
+            if certificate.class_name is None
+            else digest(labels.where(labels.classes == codes[certificate.class_name])),
+        )
+        for certificate in promised
+    ]
+
+
+def _class_codes(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    return {name: code for code, name in connection.execute("SELECT class, name FROM class").fetchall()}
+
+
 def _sweep(connection: duckdb.DuckDBPyConnection) -> None:
     """Remove rows whose label set was never written: their writer died."""
     connection.execute("DELETE FROM pseudo_label WHERE label_set_id NOT IN (SELECT label_set_id FROM label_set)")
@@ -285,13 +297,13 @@ def _check_rows(connection: duckdb.DuckDBPyConnection, label_set: LabelSet) -> N
 def _add_policy(connection: duckdb.DuckDBPyConnection, policy: Policy) -> None:
     if connection.execute("SELECT 1 FROM policy WHERE policy_id = ?", [policy.policy_id]).fetchall():
         return
-    codes = {name: code for code, name in connection.execute("SELECT class, name FROM class").fetchall()}
+    codes = _class_codes(connection)
     unknown = [name for name in policy.class_thresholds if name not in codes]
     if unknown:
         raise UsageError(f"there is no class {unknown[0]!r} to have a threshold; the classes are {[*codes]}")
     connection.execute(
-        "INSERT INTO policy (policy_id, run_id, model_id, score, created_at) VALUES (?, ?, ?, ?, ?)",
-        [policy.policy_id, policy.run_id, policy.model_id, policy.score, now()],
+        f"INSERT INTO policy ({_POLICY}, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        [*(getattr(policy, name) for name in _POLICY.split(", ")), now()],
     )
     own = [(policy.policy_id, codes[name], value) for name, value in policy.class_thresholds.items()]
     connection.executemany(
@@ -331,16 +343,6 @@ def _before_current(connection: duckdb.DuckDBPyConnection) -> LabelSet:
     if place == 0:
         raise UsageError(f"no label set was written before the current one ({shown}); `labels list` shows all")
     return label_sets[place - 1]
-
-
-def _rule(connection: duckdb.DuckDBPyConnection, policy_id: str) -> tuple[str, set[tuple[str | None, float]]]:
-    rows = connection.execute(
-        "SELECT policy.score, class.name, policy_threshold.threshold FROM policy "
-        "JOIN policy_threshold ON policy_threshold.policy_id = policy.policy_id "
-        "LEFT JOIN class ON class.class = policy_threshold.class WHERE policy.policy_id = ?",
-        [policy_id],
-    ).fetchall()
-    return rows[0][0], {(name, threshold) for _, name, threshold in rows}
 
 
 def _fetch(connection: duckdb.DuckDBPyConnection, where: str, values: list[Any]) -> list[LabelSet]:

@@ -19,7 +19,13 @@ _COLUMNS = (
     "model_id, run_id, role, method, network, path, sha256, classes, preprocessing, temperature, calibrated, "
     "parent_id, round"
 )
-_OLDEST_FIRST = "ORDER BY created_at, model_id"
+BASELINE = "baseline"  # the command of a run whose model a teacher was compared with
+
+# A baseline counts where it replaced its teacher. One that did not comes before all others, and so is never the newest.
+_OLDEST_FIRST = (
+    "ORDER BY run_id NOT IN (SELECT run_id FROM run WHERE command = 'baseline' AND (outcome->>'$.replaces') IS NULL), "
+    "created_at, model_id"
+)
 
 
 def add(store: Store, model: Model) -> None:

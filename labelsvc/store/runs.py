@@ -144,15 +144,12 @@ def reopen(store: Store, run_id: str) -> None:
         )
 
 
-def find_predictions(store: Store, model_id: str, shown: str) -> str | None:
-    """Return the newest predictions file that a run made with this model of these samples (by digest), or None."""
+def find_predictions(store: Store, model_id: str, shown: str) -> Mapping[str, Any] | None:
+    """Return what came of the newest run that asked this model about these samples (by digest), or None."""
+    where = "WHERE status = 'done' AND outcome->>'$.model' = ? AND outcome->>'$.shown' = ?"
     with store.reading() as connection:
-        rows = connection.execute(
-            "SELECT outcome->>'$.predictions' FROM run WHERE status = 'done' AND outcome->>'$.model' = ? "
-            f"AND outcome->>'$.shown' = ? {_NEWEST_FIRST} LIMIT 1",
-            [model_id, shown],
-        ).fetchall()
-    return rows[0][0] if rows else None
+        found = _fetch(connection, f"{where} {_NEWEST_FIRST} LIMIT 1", [model_id, shown])
+    return found[0].outcome if found else None
 
 
 def listing(store: Store, limit: int = 20) -> list[RunRecord]:

@@ -19,7 +19,7 @@ from labelsvc.records import LabeledSamples, SampleNumbers
 from labelsvc.store.database import Store, arrow
 
 # The class in force of every sample that a user or a reviewer gave one; a rejected one has none.
-_IN_FORCE = """
+IN_FORCE = """
 WITH given AS (
     SELECT sample_no, arg_max(class, dataset_no) AS class FROM given_label GROUP BY sample_no
 ), decided AS (
@@ -34,20 +34,27 @@ WITH given AS (
     FULL JOIN decided ON decided.sample_no = given.sample_no
 )
 """
-_GIVEN = f"""{_IN_FORCE}
+_GIVEN = f"""{IN_FORCE}
 SELECT sample.sample_no, in_force.class
 FROM sample
 JOIN in_force ON in_force.sample_no = sample.sample_no
 WHERE list_contains($roles, sample.role) AND in_force.class IS NOT NULL
 ORDER BY sample.sample_no
 """
-_POOL = f"""{_IN_FORCE}
+_POOL = f"""{IN_FORCE}
 SELECT sample.sample_no
 FROM sample
 ANTI JOIN in_force ON in_force.sample_no = sample.sample_no
 WHERE sample.role = 'pool'
 ORDER BY sample.sample_no
 """
+_GROUPS = """
+SELECT dense_rank() OVER (ORDER BY coalesce('g' || sample.group_name, 's' || sample.sample_no)) AS group_no
+FROM asked
+JOIN sample ON sample.sample_no = asked.sample_no
+ORDER BY asked.place
+"""
+_HAS_GROUPS = "SELECT count(*) > 0 FROM sample WHERE group_name IS NOT NULL"
 _CALIBRATION = "SELECT sample_no FROM sample WHERE role = 'calibration' ORDER BY sample_no"
 _LOCATIONS = """
 WITH lying AS (
@@ -123,6 +130,16 @@ def calibration_inputs(store: Store) -> SampleNumbers:
 def pool(store: Store) -> SampleNumbers:
     """Return the pool samples of which nobody has said anything: no given label, no decision but unsure."""
     return _numbers(store, _POOL)
+
+
+def groups(store: Store, numbers: SampleNumbers) -> NDArray[np.int64] | None:
+    """Return the number of the group of each of ``numbers``, a row without one being its own; None without groups."""
+    with store.reading() as connection:
+        ((has_groups,),) = connection.execute(_HAS_GROUPS).fetchall()
+        if not has_groups:
+            return None
+        connection.register("asked", pa.table({"sample_no": numbers, "place": np.arange(len(numbers))}))
+        return column(arrow(connection, _GROUPS), "group_no")
 
 
 def locations(store: Store, numbers: SampleNumbers) -> tuple[Located, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from labelsvc.networks import PictureClassifier
 from labelsvc.training.rows import Rows
@@ -21,6 +21,17 @@ def logit_blocks(network: nn.Module, rows: Rows, *, block: int = BLOCK) -> Itera
     network = network.eval()
     for pictures in rows.blocks(block):
         yield network(pictures).double().cpu().numpy()
+
+
+@torch.inference_mode()
+def answer_blocks(
+    network: PictureClassifier, rows: Rows, *, block: int = BLOCK
+) -> Iterator[tuple[NDArray[np.float64], Tensor]]:
+    """Yield logits [block, classes] of all rows in order and, on the CPU, the features that they were made of."""
+    network = network.eval()
+    for pictures in rows.blocks(block):
+        logits, features = network.explained(pictures)
+        yield logits.double().cpu().numpy(), features.cpu()
 
 
 def logits_of(network: nn.Module, rows: Rows) -> NDArray[np.float64]:

@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from labelsvc.errors import UsageError
 from labelsvc.networks import PictureClassifier
@@ -28,7 +30,17 @@ def steps_for(budget: float, make_network: Callable[[], PictureClassifier], less
         UsageError: not even one step fits.
     """
     started = time.perf_counter()
-    timing = min(max(SHARE * budget, SECONDS[0]), SECONDS[1])
+    each = seconds_per_step(min(max(SHARE * budget, SECONDS[0]), SECONDS[1]), make_network, lesson, plan)
+    affordable = int((budget - (time.perf_counter() - started)) / each)
+    if affordable < 1:
+        raise UsageError(f"a budget of {budget:g} seconds has no room for a single step of {each:.2g} s")
+    return affordable
+
+
+def seconds_per_step(
+    timing: float, make_network: Callable[[], PictureClassifier], lesson: Lesson, plan: Plan
+) -> float:
+    """Return how long a step of ``plan`` takes, measured for about ``timing`` seconds on a network of its own."""
     endless = Plan(plan.method, 10**9, plan.seed, plan.device, pauses=_Every())
     steps = 0
     for interval in run(begin(make_network(), lesson, endless), lesson, endless):
@@ -37,11 +49,22 @@ def steps_for(budget: float, make_network: Callable[[], PictureClassifier], less
         elif interval.step > WARM_UP and _clock(plan.device) - first >= timing:
             steps = interval.step - WARM_UP
             break
-    each = (_clock(plan.device) - first) / steps
-    affordable = int((budget - (time.perf_counter() - started)) / each)
-    if affordable < 1:
-        raise UsageError(f"a budget of {budget:g} seconds has no room for a single step of {each:.2g} s")
-    return affordable
+    return (_clock(plan.device) - first) / steps
+
+
+def kept_bytes(network: PictureClassifier, pictures: Float[Tensor, "rows channels height width"]) -> int:
+    """Return how much a forward pass over ``pictures`` keeps for its backward pass, beside the weights."""
+    kept: dict[int, int] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        logits = network.train()(pictures)
+    weights = {weight.untyped_storage().data_ptr() for weight in network.parameters()}
+    assert logits.requires_grad  # what was kept is alive up to here, so that no address was taken twice
+    return sum(size for place, size in kept.items() if place not in weights)
 
 
 class _Every(frozenset[int]):

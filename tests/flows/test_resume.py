@@ -16,7 +16,7 @@ import pytest
 from labelsvc import flows
 from labelsvc.config import LabelConfig, TrainConfig
 from labelsvc.errors import InputError, UsageError
-from labelsvc.flows import _teach
+from labelsvc.flows import _follow, _teach
 from labelsvc.records import Progress
 
 from .digits import NINETY, QUICK, Digits, Heard, ask
@@ -35,8 +35,8 @@ CONFIGS = {
 
 @pytest.fixture(autouse=True)
 def _checkpoints_at_every_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_teach, "CHECKPOINT_SECONDS", 0.0)
-    monkeypatch.setattr(_teach, "CHECKPOINT_SHARE", float("inf"))
+    monkeypatch.setattr(_follow, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(_follow, "CHECKPOINT_SHARE", float("inf"))
 
 
 def interrupt_at(step: int) -> Heard:

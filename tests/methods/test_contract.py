@@ -91,6 +91,15 @@ def test_a_loss_is_a_number_with_gradients(name: str) -> None:
 
 
 @EVERY
+def test_the_largest_class_is_told(name: str) -> None:
+    """A method with a pool says which share of a step's pseudo-labels one class has, between even and all."""
+    method = make(name)
+    losses, _ = method.loss(networks_of(), start(method), batch(method), 0.5)
+    assert ("largest class" in losses.figures) is method.needs_pool
+    assert 1 / 3 <= float(losses.figures.get("largest class", 1)) <= 1
+
+
+@EVERY
 def test_the_average_is_not_trained(name: str) -> None:
     """A loss changes no weight by itself, and asks nothing of the average's."""
     method, networks = make(name), networks_of()

@@ -268,17 +268,6 @@ def test_a_difference_is_complete(animals: Task) -> None:
     assert animals.ask(f"SELECT before, after FROM label_changes({pair}) WHERE sample_id = 'p3'") == [("cat", "dog")]
 
 
-def test_the_same_rule_is_found_again(animals: Task) -> None:
-    """A set is found by its model and its exact thresholds, and by nothing less."""
-    written = animals.label([2], [0])
-    find = label_sets.find
-    assert find(animals.store, written.model_id, 0.9, {"dog": 0.8}) == written
-    assert find(animals.store, written.model_id, 0.9) is None
-    assert find(animals.store, written.model_id, 0.91, {"dog": 0.8}) is None
-    assert find(animals.store, written.model_id, 0.9, {"dog": 0.8}, score="margin") is None
-    assert find(animals.store, "another", 0.9, {"dog": 0.8}) is None
-
-
 def test_an_export_has_every_label_and_no_test_row(animals: Task) -> None:
     """Exported are the labels of the view, each with what gave it; no test row and no row without a label."""
     label_set = animals.label([2, 3, 4], [0, 1, 1])

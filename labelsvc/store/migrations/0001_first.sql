@@ -114,6 +114,7 @@ CREATE TABLE policy (
     score VARCHAR NOT NULL,
     target_precision DOUBLE,
     confidence_level DOUBLE,
+    least_familiarity DOUBLE,
     created_at TIMESTAMP NOT NULL
 );
 
@@ -122,6 +123,16 @@ CREATE TABLE policy_threshold (
     policy_id VARCHAR NOT NULL,
     class INTEGER,
     threshold DOUBLE NOT NULL
+);
+
+-- Each reading of the calibration labels: a digest of what was asked, the level spent on it, and the answer.
+CREATE TABLE look (
+    look INTEGER NOT NULL,
+    question VARCHAR NOT NULL,
+    level DOUBLE NOT NULL,
+    answer JSON NOT NULL,
+    run_id VARCHAR NOT NULL,
+    created_at TIMESTAMP NOT NULL
 );
 
 -- class NULL: all classes together
@@ -181,6 +192,7 @@ CREATE TABLE decision (
 
 CREATE TABLE audit (
     audit_id VARCHAR NOT NULL,
+    run_id VARCHAR NOT NULL,
     label_set_id VARCHAR NOT NULL,
     seed BIGINT NOT NULL,
     n BIGINT NOT NULL,
@@ -188,9 +200,24 @@ CREATE TABLE audit (
     created_at TIMESTAMP NOT NULL
 );
 
+-- places: where the page of the row's stage shows it, from 0; two places where it is shown twice
 CREATE TABLE audit_row (
     audit_id VARCHAR NOT NULL,
-    sample_no BIGINT NOT NULL
+    sample_no BIGINT NOT NULL,
+    stage INTEGER NOT NULL,
+    places INTEGER[] NOT NULL
+);
+
+-- class: the right one, where a wrong label's judge named it
+CREATE TABLE audit_verdict (
+    audit_id VARCHAR NOT NULL,
+    sample_no BIGINT NOT NULL,
+    occurrence INTEGER NOT NULL,
+    verdict VARCHAR NOT NULL CHECK (verdict IN ('right', 'wrong', 'none', 'unsure')),
+    class INTEGER,
+    lead_time_s DOUBLE,
+    actor VARCHAR NOT NULL,
+    created_at TIMESTAMP NOT NULL
 );
 
 CREATE TABLE alias (

@@ -1,0 +1,227 @@
+"""plan: before anything is spent, what a promise costs, whether pseudo-labels will likely help, and what it all takes.
+
+Writes nothing. Labels of train and validation rows are read, those of calibration rows are only counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from labelsvc.config import PlanConfig
+from labelsvc.flows._baseline import TEACHERS_SHARE, is_wanted
+from labelsvc.flows._inputs import rows_to_ask
+from labelsvc.flows._room import Assignment, Room, enter
+from labelsvc.flows._session import Session, open_store
+from labelsvc.labeling.outlook import Evidence, Promise, Verdict, gather, judge, promise
+from labelsvc.labeling.patches import patch_features
+from labelsvc.methods import make
+from labelsvc.records import SILENCE, LabeledSamples, Listener, RowCount, SampleNumbers
+from labelsvc.store import certificates, datasets, samples
+from labelsvc.store.database import Store
+from labelsvc.store.identifiers import new_id
+from labelsvc.training.loop import Plan
+from labelsvc.training.probe import kept_bytes, seconds_per_step
+from labelsvc.workspace import Workspace, find
+
+NEXT = "labelsvc train"
+PROBED = 2.0  # seconds of training that are timed
+LABELS, POOL = 4_000, 1_000  # rows that the outlook looks at, at most
+COPIES = 4  # of a network's weights while it learns: weights, gradients, momentum, moving average
+PREDICTION = (35, 4)  # bytes of a predicted row in Parquet, and beside them for each class
+LABEL = 24  # bytes of an accepted label in the store
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a training takes here, from a few timed steps, with everything that was left open chosen."""
+
+    method: str
+    network: str
+    device: str
+    steps_per_second: float
+    seconds: float  # of the whole training
+    steps: int
+    passes: float  # how often each row of the pool is seen; 0 where the method needs none
+    baseline: bool  # whether ``seconds`` hold a baseline's training too
+
+
+@dataclass(frozen=True)
+class Space:
+    """Bytes by what they are for; in memory while training, and on disk in the workspace."""
+
+    memory: Mapping[str, int]
+    disk: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class PlanOutcome:
+    """What is known beforehand. ``training`` is None where there is nothing to train on."""
+
+    roles: Mapping[str, int]
+    promise: Promise
+    evidence: Evidence
+    verdict: Verdict
+    training: Training | None
+    space: Space
+    rows: RowCount
+    next_command: str = NEXT
+
+
+def plan(workspace: str | Path, config: PlanConfig | None = None, *, listener: Listener = SILENCE) -> PlanOutcome:
+    """Tell what a promise costs, whether pseudo-labels will likely help, and the time, memory and disk of a training.
+
+    Raises:
+        InputError: nothing was ingested, or the decoded inputs and their sources are gone.
+        UsageError: a name or value of ``config`` is unknown or out of bounds.
+    """
+    config = config or PlanConfig()
+    place = find(Path(workspace))
+    store = open_store(place)
+    make(config.train.method, config.train.settings)  # an unknown one is refused before any work
+    task = _Task.read(store)
+    evidence = _evidence(place, task, config, listener)
+    room = _room(place, task, config, listener)
+    return PlanOutcome(
+        roles=task.roles,
+        promise=promise(
+            config.precision,
+            config.confidence,
+            calibration=_units(store, task.hidden),
+            pool=len(task.pool) or None,
+            look=certificates.next_look(store),
+        ),
+        evidence=evidence,
+        verdict=judge(evidence, task.classes),
+        training=_training(room, listener) if room else None,
+        space=_space(task, room),
+        rows=RowCount(given=sum(task.roles.values()), labeled=task.labeled, abstained=len(task.pool)),
+    )
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What there is to learn from."""
+
+    store: Store
+    classes: tuple[str, ...]
+    train: LabeledSamples
+    validation: LabeledSamples
+    hidden: SampleNumbers  # the calibration inputs
+    pool: SampleNumbers
+
+    @classmethod
+    def read(cls, store: Store) -> _Task:
+        train, validation = samples.given(store, "train"), samples.given(store, "validation")
+        hidden, pool = samples.calibration_inputs(store), samples.pool(store)
+        return cls(store, samples.class_names(store), train, validation, hidden, pool)
+
+    @property
+    def roles(self) -> dict[str, int]:
+        sizes = (len(self.train), len(self.validation), len(self.hidden), len(self.pool))
+        return dict(zip(("train", "validation", "calibration", "pool"), sizes, strict=True))
+
+    @property
+    def labeled(self) -> int:
+        return len(self.train) + len(self.validation) + len(self.hidden)
+
+
+def _units(store: Store, numbers: SampleNumbers) -> int:
+    """Return how many rows count on their own: those of a group are one."""
+    groups = samples.groups(store, numbers)
+    return len(numbers) if groups is None else len(np.unique(groups))
+
+
+def _evidence(place: Workspace, task: _Task, config: PlanConfig, listener: Listener) -> Evidence:
+    """Measure a random sample of the labels that training may see, and one of the pool."""
+    rng = np.random.default_rng(config.train.seed)
+    numbers = np.concatenate([task.train.numbers, task.validation.numbers])
+    classes = np.concatenate([task.train.classes, task.validation.classes])
+    chosen = np.sort(rng.permutation(len(numbers))[:LABELS])
+    if len(chosen) < len(numbers):
+        listener.note(f"the learning curve is of {len(chosen):,} labels, drawn from {len(numbers):,}")
+    numbers, classes = numbers[chosen], classes[chosen]
+    some = np.sort(rng.permutation(task.pool)[:POOL])
+    listener.note(f"looking at {len(numbers):,} labeled rows and {len(some):,} of the pool")
+    shown = np.concatenate([numbers, some])
+    rows = rows_to_ask(place, task.store, shown, device=config.train.device) if len(shown) else None
+    features = patch_features(rows, seed=config.train.seed) if rows else np.empty((0, 1), np.float32)
+    return gather(
+        features[: len(numbers)],
+        classes,
+        features[len(numbers) :],
+        class_count=len(task.classes),
+        precision=config.precision,
+        seed=config.train.seed,
+    )
+
+
+def _room(place: Workspace, task: _Task, config: PlanConfig, listener: Listener) -> Room | None:
+    """Prepare the training that ``train`` would do, without a run."""
+    if not len(task.train):
+        return None
+    pool = np.union1d(task.pool, task.hidden)
+    method = make(config.train.method, config.train.settings)
+    unseen = pool if len(pool) else task.train.numbers
+    compared = is_wanted(task.store, config.train, method, listener)
+    assignment = Assignment(
+        "teacher",
+        config.train.method,
+        method,
+        task.train,
+        unseen,
+        config.train,
+        budget_share=TEACHERS_SHARE if compared else 1.0,
+    )
+    return enter(Session(place, task.store, new_id()), assignment, listener)
+
+
+def _training(room: Room, listener: Listener) -> Training:
+    """Time a few steps."""
+    config, method = room.assignment.config, room.assignment.method
+    listener.note(f"timing {config.method} with {room.network} on {room.device} for {PROBED:g} seconds")
+    lesson = room.lesson()
+    each = seconds_per_step(PROBED, room.make_network, lesson, Plan(method, 1, config.seed, room.device))
+    share = room.assignment.budget_share
+    steps = int(config.seconds * share / each) if config.seconds is not None else config.steps or 0
+    pool_rows = len(room.assignment.pool) if method.needs_pool else 0
+    return Training(
+        method=config.method,
+        network=room.network,
+        device=str(room.device),
+        steps_per_second=1 / each,
+        seconds=config.seconds if config.seconds is not None else steps * each / share,
+        steps=steps,
+        passes=steps * method.recipe.pool_batch / pool_rows if pool_rows else 0.0,
+        baseline=share < 1,
+    )
+
+
+def _space(task: _Task, room: Room | None) -> Space:
+    """Estimate what is needed of memory and disk, from row counts and sizes."""
+    shown = len(task.pool) + len(task.hidden)
+    disk = {
+        "decoded inputs": sum(version.rows * version.shape.values for version in datasets.datasets(task.store)),
+        "predictions of the pool": shown * (PREDICTION[0] + PREDICTION[1] * len(task.classes)),
+        "labels of the pool": len(task.pool) * LABEL,
+    }
+    if room is None:
+        return Space({}, disk)
+    network = room.make_network().to(room.device)
+    weights = sum(value.nbytes for value in network.state_dict().values())
+    shape, recipe = room.inputs.shape, room.assignment.method.recipe
+    in_pool = recipe.pool_batch if room.assignment.method.needs_pool else 0
+    blank = torch.zeros(2, shape.channels, shape.height, shape.width, device=room.device)
+    each = kept_bytes(network, blank) // len(blank)
+    inputs = len(task.train) + len(task.validation) + (shown if in_pool else 0)
+    views = recipe.labeled_batch + in_pool * (2 if room.assignment.method.needs_strong else 1)
+    memory = {
+        "decoded inputs": inputs * shape.values,
+        "network": COPIES * weights,
+        "batch": (recipe.labeled_batch + in_pool) * each + views * shape.values * 4,
+    }
+    return Space(memory, {**disk, "weights": weights})
