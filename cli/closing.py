@@ -14,6 +14,7 @@ from .settings import DEFAULT_WORKSPACE, WORKSPACE_VARIABLE
 from .terminal import as_typed, note, short
 
 if TYPE_CHECKING:
+    from labelsvc.flows._certify import CertifyOutcome
     from labelsvc.flows._export import ExportOutcome
     from labelsvc.flows._label import LabelOutcome
     from labelsvc.records import Certificate, LabelSet, Model, RowCount
@@ -105,6 +106,11 @@ def _certificate(found: Certificate) -> str:
     if found.kind != "calibration" or found.class_name is not None:
         return said
     return f"{said}; if the given labels resemble the pool and no class is without one, which an audit need not assume"
+
+
+def certified(outcome: CertifyOutcome, student: Path) -> str:
+    """Say what is proven of a student."""
+    return f"{student}, from a confidence of {outcome.threshold:.4g} on: {_certificate(outcome.certificate)}"
 
 
 def exported(outcome: ExportOutcome) -> str:

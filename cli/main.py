@@ -21,6 +21,7 @@ from labelsvc.errors import LabelsvcError
 
 from . import (
     audit,
+    certify,
     distill,
     doctor,
     evaluate,
@@ -58,6 +59,7 @@ VERBS = (
     label.label,
     distill.distill,
     audit.audit,
+    certify.certify,
     export.export,
     evaluate.evaluate,
     issues.issues,

@@ -31,7 +31,7 @@ def plan(  # noqa: PLR0913 - an option each
     as_json: options.AsJson = False,
     show_config: options.ShowConfig = False,  # noqa: ARG001 - settings.Verb answers it
 ) -> None:
-    """Tell what can be promised and afforded, before anything is spent.
+    """Tell what can be promised and afforded before spending.
 
     What labels a precision costs, whether pseudo-labels will likely help and why, and the time, memory and disk of a
     training. Nothing is written, and no calibration label is read.

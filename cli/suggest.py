@@ -18,7 +18,7 @@ def suggest(  # noqa: PLR0913 - an option each
     as_json: options.AsJson = False,
     show_config: options.ShowConfig = False,  # noqa: ARG001 - settings.Verb answers it
 ) -> None:
-    """Choose the rows of the pool whose labels would help most.
+    """Choose rows of the pool whose labels would help most.
 
     They are shown, or written with an empty column `label` to a .csv file, or a .parquet file with the pictures, which
     goes back by `labelsvc ingest --labels FILE` when it is filled in.

@@ -171,6 +171,26 @@ class SuggestConfig:
 
 
 @dataclass(frozen=True)
+class CertifyConfig:
+    """What fresh labeled rows are to prove of a student."""
+
+    precision: float
+    confidence: float = 0.95
+    threshold: float | None = None  # None: the lowest one for which it is proven
+    device: str = "auto"
+    image_column: str | None = None
+    label_column: str | None = None
+    group_column: str | None = None  # rows of one value count once
+
+    def __post_init__(self) -> None:
+        for flag, share in (("--precision", self.precision), ("--confidence", self.confidence)):
+            if not 0 < share < 1:  # NaN is not
+                raise UsageError(f"{flag} {share:g} must lie between 0 and 1, such as 0.95")
+        if self.threshold is not None and not 0 <= self.threshold <= 1:
+            raise UsageError(f"--threshold {self.threshold:g} is no probability; it must lie between 0 and 1")
+
+
+@dataclass(frozen=True)
 class PredictConfig:
     """How to use a student on new rows."""
 

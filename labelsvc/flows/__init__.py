@@ -16,9 +16,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from labelsvc.config import AuditConfig, IngestConfig, LabelConfig, PlanConfig, PredictConfig, SuggestConfig, TrainConfig
+    from labelsvc.config import AuditConfig, CertifyConfig, IngestConfig, LabelConfig, PlanConfig, PredictConfig, SuggestConfig, TrainConfig
     from labelsvc.flows._ask import list_runs, query, trace
     from labelsvc.flows._audit import audit, extend_audit
+    from labelsvc.flows._certify import certify
     from labelsvc.flows._decide import decide_labels
     from labelsvc.flows._distill import distill
     from labelsvc.flows._doctor import doctor
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
 _PLACES = {
     "AuditConfig": "labelsvc.config",
+    "CertifyConfig": "labelsvc.config",
     "IngestConfig": "labelsvc.config",
     "LabelConfig": "labelsvc.config",
     "PlanConfig": "labelsvc.config",
@@ -49,6 +51,7 @@ _PLACES = {
     "ToldRun": "labelsvc.flows._resume",
     "TrainConfig": "labelsvc.config",
     "audit": "labelsvc.flows._audit",
+    "certify": "labelsvc.flows._certify",
     "decide_labels": "labelsvc.flows._decide",
     "diff_labels": "labelsvc.flows._labels",
     "distill": "labelsvc.flows._distill",
@@ -81,6 +84,7 @@ _PLACES = {
 
 __all__ = [
     "AuditConfig",
+    "CertifyConfig",
     "IngestConfig",
     "LabelConfig",
     "PlanConfig",
@@ -90,6 +94,7 @@ __all__ = [
     "ToldRun",
     "TrainConfig",
     "audit",
+    "certify",
     "decide_labels",
     "diff_labels",
     "distill",

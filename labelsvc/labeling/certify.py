@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import bdtr
 
-from labelsvc.labeling.bounds import allowed_wrong, p_value_of_rest
+from labelsvc.labeling.bounds import allowed_wrong, p_value, p_value_of_rest
 
 CANDIDATES = 40  # thresholds that are considered
 MOST_CHECKS = 10**7  # nobody checks more
@@ -105,7 +105,7 @@ def thresholds(population: Confidences, count: int = CANDIDATES) -> Confidences:
 
 
 def descending(
-    candidates: Confidences, pool: Units, hidden: Confidences, *, precision: float, level: float
+    candidates: Confidences, pool: Units | None, hidden: Confidences, *, precision: float, level: float
 ) -> Confidences:
     """Return the order of the tests: from the highest threshold that could pass downwards. No label is read.
 
@@ -118,9 +118,12 @@ def descending(
 
 
 def fixed_sequence(
-    ordered: Sequence[float] | Confidences, pool: Units, calibration: Units, *, precision: float, level: float
+    ordered: Sequence[float] | Confidences, pool: Units | None, calibration: Units, *, precision: float, level: float
 ) -> Finding:
-    """Test thresholds in their order, each at ``level``, until one fails, and choose among those that passed."""
+    """Test thresholds in their order, each at ``level``, until one fails, and choose among those that passed.
+
+    Without a ``pool`` the promise is for rows to come, without end.
+    """
     tests = []
     for threshold in ordered:
         test = _tested(float(threshold), pool, calibration, precision)
@@ -144,8 +147,10 @@ def suggested(candidates: Confidences, seen: Units, precision: float) -> float |
     return min(good, default=None)
 
 
-def _tested(threshold: float, pool: Units, calibration: Units, precision: float) -> Tested:
+def _tested(threshold: float, pool: Units | None, calibration: Units, precision: float) -> Tested:
     checked, wrong = calibration.count(threshold)
+    if pool is None:
+        return Tested(threshold, checked, wrong, checked, p_value(checked, wrong, precision))
     accepted, _ = pool.count(threshold)
     return Tested(threshold, checked, wrong, accepted, p_value_of_rest(checked, wrong, precision, accepted))
 

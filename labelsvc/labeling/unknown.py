@@ -9,8 +9,8 @@ space of the features, a pool row u is asked how many of R reference rows are cl
 
 A row's familiarity is the mean of r over its k nearest reference rows (a cluster without labels speaks with one voice),
 less the median of that mean over the labeled rows of its predicted class. The limit is the familiarity under which
-``LOST`` of the labeled rows themselves fall, each with its own label out of sight. Whether the gate is closed is decided
-by inputs alone: those of validation and calibration rows are of known classes, whichever they are.
+``LOST`` of the labeled rows themselves fall, each with its own label out of sight. Whether the gate is closed is
+decided by inputs alone: those of validation and calibration rows are of known classes, whichever they are.
 """
 
 from __future__ import annotations

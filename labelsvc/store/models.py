@@ -42,6 +42,12 @@ def add(store: Store, model: Model) -> None:
         )
 
 
+def known(store: Store) -> set[str]:
+    """Return the identifiers of all models."""
+    with store.reading() as connection:
+        return {found for (found,) in connection.execute("SELECT model_id FROM model").fetchall()}
+
+
 def get(store: Store, ending: str) -> Model:
     """Return the model whose identifier ends so; ``latest`` is the newest.
 

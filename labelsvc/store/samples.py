@@ -171,6 +171,17 @@ def numbers(store: Store, sample_ids: Sequence[str]) -> SampleNumbers:
     return column(table, "sample_no")
 
 
+def seen_contents(store: Store, hashes: Sequence[str]) -> set[str]:
+    """Return those content hashes that samples other than test rows have."""
+    asked = pa.table({"content_hash": pa.array(hashes, pa.string())})
+    with store.reading() as connection:
+        connection.register("asked", asked)
+        rows = connection.execute(
+            "SELECT DISTINCT content_hash FROM sample SEMI JOIN asked USING (content_hash) WHERE role <> 'test'"
+        ).fetchall()
+    return {content for (content,) in rows}
+
+
 def state_digest(store: Store) -> str:
     """Return a digest of all that training would read: labels of train and validation, inputs without.
 
