@@ -16,12 +16,10 @@ if TYPE_CHECKING:
     from labelsvc.flows._audit import AuditOutcome
     from labelsvc.records import Listener
 
-N = Annotated[int | None, typer.Option("--n", metavar="N", show_envvar=False, help="Rows of the first stage.")]
+PAGE = Path("audit.html")
+
 Stages = Annotated[
     int, typer.Option("--stages", metavar="K", show_envvar=False, help="How often it may be extended, less one.")
-]
-Output = Annotated[
-    Path, typer.Option("--output", metavar="FILE", show_envvar=False, help="The page to write, for any browser.")
 ]
 ShowLabels = Annotated[
     bool, typer.Option("--show-labels/--hide-labels", show_envvar=False, help="Show the judge what is proposed.")
@@ -29,7 +27,6 @@ ShowLabels = Annotated[
 Verdicts = Annotated[
     Path | None, typer.Option("--verdicts", metavar="FILE", show_envvar=False, help="Take what a page saved.")
 ]
-Actor = Annotated[str | None, typer.Option("--actor", metavar="NAME", show_envvar=False, help="Who judged.")]
 Extend = Annotated[
     str | None, typer.Option("--extend", metavar="AUDIT", show_envvar=False, help="Write the next stage's page.")
 ]
@@ -39,14 +36,14 @@ def audit(  # noqa: PLR0913 - an option each
     *,
     precision: options.Precision = None,
     confidence: options.Confidence = AuditConfig.confidence,
-    n: N = None,
+    n: options.N = None,
     label_set: options.OfLabelSet = None,
-    output: Output = Path("audit.html"),
+    output: options.Output = None,
     seed: options.Seed = AuditConfig.seed,
     stages: Stages = AuditConfig.stages,
     show_labels: ShowLabels = AuditConfig.show_labels,
     verdicts: Verdicts = None,
-    actor: Actor = None,
+    actor: options.Actor = None,
     extend: Extend = None,
     workspace: options.Workspace = options.WORKSPACE,
     as_json: options.AsJson = False,
@@ -63,10 +60,10 @@ def audit(  # noqa: PLR0913 - an option each
         if verdicts is not None:
             outcome = _take(workspace, verdicts, actor, listener)
         elif extend is not None:
-            outcome = flows.extend_audit(workspace, extend, output, show_labels=show_labels)
+            outcome = flows.extend_audit(workspace, extend, output or PAGE, show_labels=show_labels)
         elif precision is not None:
             config = AuditConfig(precision, confidence, n, label_set or "current", seed, stages, show_labels)
-            outcome = flows.audit(workspace, config, output, listener=listener)
+            outcome = flows.audit(workspace, config, output or PAGE, listener=listener)
         else:
             raise UsageError("say what to prove with --precision P, or give the verdicts with --verdicts FILE")
     if as_json:

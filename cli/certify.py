@@ -24,20 +24,34 @@ def certify(  # noqa: PLR0913 - an option each
     image_column: options.ImageColumn = None,
     label_column: options.LabelColumn = None,
     group_column: options.GroupColumn = None,
+    image_root: options.ImageRoot = None,
+    shape: options.Shape = None,
     workspace: options.Workspace = options.WORKSPACE,
     as_json: options.AsJson = False,
     show_config: options.ShowConfig = False,  # noqa: ARG001 - settings.Verb answers it
 ) -> None:
-    """Prove on fresh labeled rows how often a student is right, and write the certificate into its file.
+    """Prove on fresh labeled rows how often a student is right.
 
-    The lowest threshold is found for which --precision is proven; where none is, the exit code is 4. The rows must
-    never have been ingested but as --test, and each question spends some of what can be proven of this student.
+    The certificate is stored, and written into the student's file. The lowest threshold is found for which
+    --precision is proven; where none is, the exit code is 4. The rows must never have been ingested but as --test,
+    and each question spends some of what can be proven of this student. Rows of one group, or of the same content,
+    count once.
     """
     from labelsvc import flows
 
     if precision is None:
         raise UsageError("certify needs --precision P: how often the student's labels must be right, such as 0.95")
-    config = CertifyConfig(precision, confidence, threshold, device, image_column, label_column, group_column)
+    config = CertifyConfig(
+        precision=precision,
+        confidence=confidence,
+        threshold=threshold,
+        device=device,
+        image_column=image_column,
+        label_column=label_column,
+        group_column=group_column,
+        image_root=image_root,
+        shape=options.sides(shape, "--shape"),
+    )
     with terminal.listening() as listener:
         outcome = flows.certify(workspace, student, fresh, config, listener=listener)
     if as_json:

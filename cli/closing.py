@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -94,11 +95,18 @@ def promised(outcome: LabelOutcome) -> list[str]:
     """Say what is promised of the labels, class by class where each was asked about, or why nothing is."""
     if outcome.refusal is not None:
         return [f"not certified: {outcome.refusal}"]
-    return [_certificate(found) for found in outcome.certificates if found.valid]
+    return certificates(outcome.certificates)
+
+
+def certificates(found: Sequence[Certificate]) -> list[str]:
+    """Say what valid certificates promise."""
+    return [_certificate(one) for one in found if one.valid]
 
 
 def _certificate(found: Certificate) -> str:
     subject = "these labels" if found.class_name is None else f"labels {found.class_name}"
+    if found.threshold is not None:
+        subject = f"its labels of a confidence of {found.threshold:.4g} or more"
     said = (
         f"{found.kind} certificate {short(found.certificate_id)}: {subject} are right {found.promised_precision:.4g} "
         f"of the time, at {found.confidence:.4g} confidence ({found.checked:,} checked, {found.wrong:,} wrong)"
@@ -110,7 +118,7 @@ def _certificate(found: Certificate) -> str:
 
 def certified(outcome: CertifyOutcome, student: Path) -> str:
     """Say what is proven of a student."""
-    return f"{student}, from a confidence of {outcome.threshold:.4g} on: {_certificate(outcome.certificate)}"
+    return f"{student}: {_certificate(outcome.certificate)}"
 
 
 def exported(outcome: ExportOutcome) -> str:
@@ -119,4 +127,5 @@ def exported(outcome: ExportOutcome) -> str:
     return (
         f"{outcome.path}: {outcome.bytes / 1e6:.2f} MB, {model.role} {short(model.model_id)}; "
         f"its probabilities differ by at most {parity.largest_difference:.1e} on {parity.rows:,} rows"
+        + (f"; {_certificate(outcome.certificate)}" if outcome.certificate else "")
     )

@@ -21,7 +21,7 @@ def issues(
     as_json: options.AsJson = False,
     show_config: options.ShowConfig = False,  # noqa: ARG001 - settings.Verb answers it
 ) -> None:
-    """List given labels that look wrong, the worst first; nothing is changed.
+    """List given labels that look wrong, the worst first.
 
     --output writes them all, as Parquet or CSV, for `labels decide`: fill in decision, label and actor, and take out
     the rows on which nobody decided.
@@ -42,11 +42,15 @@ def issues(
 def _show(outcome: IssuesOutcome, limit: int) -> None:
     """Show the first so many of each kind, and say how many there are more."""
     if outcome.issues:
-        rows: list[tables.Row] = [[one.sample_id, one.given, one.suggested, one.score, one.why] for one in outcome.issues]
+        rows: list[tables.Row] = [
+            [one.sample_id, one.given, one.suggested, one.score, one.why] for one in outcome.issues
+        ]
         _show_some(["id", "given", "suggested", "score", "why"], rows, limit, "suspicious labels")
     if outcome.twins:
         typer.echo("\nnearly the same in two roles, so that scores and promises are too good:")
-        pairs: list[tables.Row] = [[one.sample_id, one.role, one.other_id, one.other_role, one.distance] for one in outcome.twins]
+        pairs: list[tables.Row] = [
+            [one.sample_id, one.role, one.other_id, one.other_role, one.distance] for one in outcome.twins
+        ]
         _show_some(["id", "role", "twin", "its role", "distance"], pairs, limit, "pairs")
 
 

@@ -24,7 +24,9 @@ def label(  # noqa: PLR0913 - an option each
     per_class: options.PerClass = False,
     uncertified: options.Uncertified = False,
     gate: options.Gate = LabelConfig.gate,
+    adjust_prior: options.AdjustPrior = False,
     model: options.FromModel = None,
+    from_predictions: options.FromPredictions = None,
     device: options.Device = LabelConfig.device,
     message: options.Message = LabelConfig.message,
     rounds: options.Rounds = LabelConfig.rounds,
@@ -35,11 +37,13 @@ def label(  # noqa: PLR0913 - an option each
     as_json: options.AsJson = False,
     show_config: options.ShowConfig = False,  # noqa: ARG001 - settings.Verb answers it
 ) -> None:
-    """Label the pool where the model is confident enough, or as surely as --precision asks.
+    """Label the pool where the model is confident enough.
 
     With --precision, the lowest threshold is found for which that precision can be promised, and the certificate is
-    stored beside the labels; where none can be, nothing is written and the exit code is 4. The accepted labels are written as a label set, which becomes the current one. With --rounds, a student is
-    distilled from them and labels the pool in its turn; --steps or --budget say how long each student learns.
+    stored beside the labels; where none can be, nothing is written and the exit code is 4. The accepted labels are
+    written as a label set, which becomes the current one. With --rounds, a student is distilled from them and labels
+    the pool in its turn; --steps or --budget say how long each student learns. With --from-predictions, the words are
+    those of any other program's model.
     """
     from labelsvc import flows
 
@@ -51,7 +55,9 @@ def label(  # noqa: PLR0913 - an option each
         per_class=per_class,
         uncertified=uncertified,
         gate=gate,
+        adjust_prior=adjust_prior,
         model=model,
+        predictions=from_predictions,
         device=device,
         message=message,
         rounds=rounds,

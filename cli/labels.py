@@ -13,10 +13,6 @@ if TYPE_CHECKING:
     from labelsvc.flows._labels import NamedLabelSet
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A name of your own.")]
-Actor = Annotated[
-    str | None,
-    typer.Option("--actor", metavar="NAME", show_envvar=False, help="Who decided, where the file does not say."),
-]
 LabelSet = Annotated[
     str, typer.Argument(metavar="LABEL_SET", help="An id, a unique ending of it, a tag, current, latest.")
 ]
@@ -49,7 +45,18 @@ def list_(
     if as_json:
         answer.say("labels list", label_sets=found)
         return
-    head = ["label set", "names", "written (UTC)", "round", "threshold", "labels", "model", "run", "message"]
+    head = [
+        "label set",
+        "names",
+        "written (UTC)",
+        "round",
+        "threshold",
+        "certified",
+        "labels",
+        "model",
+        "run",
+        "message",
+    ]
     tables.show(head, [_row(one) for one in found])
 
 
@@ -126,6 +133,8 @@ def export(
     if as_json:
         answer.say("labels export", outcome)
     terminal.note(f"wrote {outcome.path}")
+    for line in closing.certificates(outcome.certificates):
+        terminal.note(line)
     closing.close(outcome, workspace, abstained="unlabeled")
 
 
@@ -134,7 +143,7 @@ def decide(
         Path, typer.Argument(metavar="FILE", help="Parquet or CSV of id, decision, label, actor, lead_time_s.")
     ],
     *,
-    actor: Actor = None,
+    actor: options.Actor = None,
     workspace: options.Workspace = options.WORKSPACE,
     as_json: options.AsJson = False,
     show_config: options.ShowConfig = False,  # noqa: ARG001 - settings.Verb answers it
@@ -163,8 +172,14 @@ def _row(named: NamedLabelSet) -> list[object]:
         names,
         written,
         one.round,
-        named.threshold,
+        named.threshold if named.threshold <= 1 else "by class",
+        _certified(named),
         one.rows,
         *origin,
         one.message,
     ]
+
+
+def _certified(named: NamedLabelSet) -> str | None:
+    found = named.certificate
+    return None if found is None else f"{found.promised_precision:.4g} at {found.confidence:.4g}"

@@ -81,13 +81,14 @@ KeepMoments = Annotated[
 ]
 
 Threshold = Annotated[float, _option("--threshold", metavar="P", help="Accept labels of this confidence.")]
-LabelThreshold = Annotated[
-    float | None, _option("--threshold", metavar="P", help="Accept labels of this confidence (0.95).")
-]
+LabelThreshold = Annotated[float | None, _option("--threshold", metavar="P", help="Accept labels of this confidence.")]
 PerClass = Annotated[bool, _option("--per-class", help="Promise --precision for each class.")]
 Uncertified = Annotated[bool, _option("--uncertified", help="Write labels even if nothing can be promised of them.")]
 Gate = Annotated[
     bool, _option("--gate/--no-gate", help="No label for rows that look like none of the classes, if there are such.")
+]
+AdjustPrior = Annotated[
+    bool, _option("--adjust-prior", help="Allow for classes more or less frequent in the pool than in the labels.")
 ]
 FromPredictions = Annotated[
     str | None, _option("--from-predictions", metavar="FILE", help="Another model's words: id, a column per class.")
@@ -117,6 +118,9 @@ Truth = Annotated[
 ]
 Moments = Annotated[bool, _option("--moments", help="Score the weights that --keep-moments kept, too.")]
 Layout = Annotated[str, _option("--format", metavar="NAME", help="table, csv, json or parquet.")]
+Actor = Annotated[
+    str | None, _option("--actor", metavar="NAME", help="Who decided, where the file does not say.")
+]
 Output = Annotated[Path | None, _option("--output", metavar="FILE", help="Write to a file, not to stdout.")]
 Limit = Annotated[int, _option("--limit", metavar="N", min=1, help="How many to show.")]
 Force = Annotated[bool, _option("--force", help="Move the name if it is taken.")]

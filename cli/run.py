@@ -53,6 +53,7 @@ def run(  # noqa: PLR0913 - an option each
     per_class: options.PerClass = False,
     uncertified: options.Uncertified = False,
     gate: options.Gate = LabelConfig.gate,
+    adjust_prior: options.AdjustPrior = False,
     message: options.Message = LabelConfig.message,
     rounds: options.Rounds = LabelConfig.rounds,
     onnx: options.Onnx = None,

@@ -98,10 +98,16 @@ class LabelConfig:
     uncertified: bool = False  # labels are written even where nothing can be promised
     gate: bool = True  # rows that look like no class at all get no label
     predictions: str | None = None  # a file of (id, a probability for each class): another model's words
+    adjust_prior: bool = False  # the confidence allows for how frequent each class is in the pool
 
     def __post_init__(self) -> None:
         if self.rounds < 1:
             raise UsageError(f"--rounds {self.rounds} must be at least 1")
+        if self.predictions is not None and self.rounds > 1:
+            raise UsageError(
+                "--from-predictions is for one round, as another program's model learns nothing here; leave out "
+                "--rounds, then `labelsvc distill --steps N` makes a student, which `labelsvc label` goes on with"
+            )
         if not 0 < self.confidence < 1:
             raise UsageError(f"--confidence {self.confidence:g} must lie between 0 and 1, such as 0.95")
         if self.precision is None:
@@ -181,6 +187,8 @@ class CertifyConfig:
     image_column: str | None = None
     label_column: str | None = None
     group_column: str | None = None  # rows of one value count once
+    image_root: str | None = None
+    shape: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         for flag, share in (("--precision", self.precision), ("--confidence", self.confidence)):

@@ -110,7 +110,8 @@ class Policy:
 class Certificate:
     """A bound behind a claim: of ``checked`` rows ``wrong`` were wrong, so a precision may be promised, or may not.
 
-    ``class_name`` is None for all classes together; ``reason`` says why a certificate is not valid.
+    ``class_name`` is None for all classes together; ``reason`` says why a certificate is not valid; ``threshold`` is
+    the confidence from which on a student's holds, None for a label set's, which has its policy's.
     """
 
     certificate_id: str
@@ -126,6 +127,7 @@ class Certificate:
     label_set_id: str | None = None
     model_id: str | None = None
     class_name: str | None = None
+    threshold: float | None = None
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,7 @@ CREATE TABLE certificate (
     confidence DOUBLE NOT NULL,
     look INTEGER NOT NULL,
     rows_digest VARCHAR NOT NULL,
+    threshold DOUBLE,
     "valid" BOOLEAN NOT NULL,
     reason VARCHAR,
     created_at TIMESTAMP NOT NULL,
@@ -328,7 +329,7 @@ FROM decision
 WHERE (decision != 'unsure')
 GROUP BY sample_no), place AS (SELECT sample_no, min(struct_pack(dataset_no := dataset_no, file := file, "row" := "row")) AS "first"
 FROM source_row
-GROUP BY sample_no), bound AS (SELECT label_set_id, max(certificate_id) AS certificate_id
+GROUP BY sample_no), bound AS (SELECT label_set_id, arg_max(certificate_id, struct_pack(is_audit := (kind = 'audit'), certificate_id := certificate_id)) AS certificate_id
 FROM certificate
 WHERE ("valid" AND ("class" IS NULL))
 GROUP BY label_set_id)

@@ -16,7 +16,16 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from labelsvc.config import AuditConfig, CertifyConfig, IngestConfig, LabelConfig, PlanConfig, PredictConfig, SuggestConfig, TrainConfig
+    from labelsvc.config import (
+        AuditConfig,
+        CertifyConfig,
+        IngestConfig,
+        LabelConfig,
+        PlanConfig,
+        PredictConfig,
+        SuggestConfig,
+        TrainConfig,
+    )
     from labelsvc.flows._ask import list_runs, query, trace
     from labelsvc.flows._audit import audit, extend_audit
     from labelsvc.flows._certify import certify

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import json
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,11 @@ from labelsvc.data.reading import file_digest
 from labelsvc.flows._inputs import open_inputs
 from labelsvc.flows._models import in_use, open_network
 from labelsvc.flows._session import open_store, recorded, versions
-from labelsvc.records import SILENCE, Listener, Model, RowCount
-from labelsvc.store import runs, samples
+from labelsvc.records import SILENCE, Certificate, Listener, Model, RowCount
+from labelsvc.store import certificates, runs, samples
+from labelsvc.store.database import Store
 from labelsvc.store.runs import NewRun
+from labelsvc.student.card import add_certificate
 from labelsvc.student.export import Parity
 from labelsvc.student.export import export as export_file
 from labelsvc.workspace import find
@@ -34,6 +37,7 @@ class ExportOutcome:
     rows: RowCount
     next_command: str
     repeated: bool = False
+    certificate: Certificate | None = None  # what `certify` proved of this model last; the file carries it
 
 
 def export(
@@ -46,6 +50,8 @@ def export(
 ) -> ExportOutcome:
     """Write the current set's student (else its teacher, else the newest model) as an ONNX file.
 
+    Where the model has a certificate, the file carries it.
+
     Raises:
         InputError: nothing was trained, or the weights are gone.
         LabelsvcError: the file does not answer as the network does; nothing is written.
@@ -53,23 +59,37 @@ def export(
     place, target = find(Path(workspace)), Path(path)
     store = open_store(place)
     chosen = in_use(store, model, listener)
-    settings = {"path": str(target.resolve()), "model": chosen.model_id}
+    promised = _promised(store, chosen)
+    settings = {
+        "path": str(target.resolve()),
+        "model": chosen.model_id,
+        "certificate": promised.certificate_id if promised else None,
+    }
     done = runs.find_done(store, "export", digest(settings))
     if done is not None and target.is_file() and file_digest(target) == done.outcome.get("sha256"):
         listener.note(f"run {done.run_id} wrote this very file; nothing to do")
-        return _outcome(done.run_id, chosen, target, Parity(**done.outcome["parity"]), repeated=True)
+        known = _outcome(done.run_id, chosen, target, Parity(**done.outcome["parity"]))
+        return replace(known, repeated=True, certificate=promised)
     some = np.concatenate([samples.given(store, "train").numbers[:CHECKED_ROWS], samples.pool(store)[:CHECKED_ROWS]])
     pixels = open_inputs(place, store, some).gather(some)
     run = NewRun("export", settings, digest(settings), versions=versions(), parent_id=parent_run)
     with recorded(place, run) as session:
         parity = export_file(open_network(place, chosen), chosen, target, pixels=pixels)
+        if promised is not None:
+            add_certificate(target, json.dumps(asdict(promised)))
         session.rows = RowCount(given=parity.rows, labeled=parity.rows)
         session.stop_reason = "the file answers as the network does"
         session.outcome = {"parity": asdict(parity), "sha256": file_digest(target), **settings}
-    return _outcome(session.run_id, chosen, target, parity)
+    return replace(_outcome(session.run_id, chosen, target, parity), certificate=promised)
 
 
-def _outcome(run_id: str, model: Model, target: Path, parity: Parity, *, repeated: bool = False) -> ExportOutcome:
+def _promised(store: Store, model: Model) -> Certificate | None:
+    """Return the newest valid certificate that a model has as a student."""
+    valid = [certificate for certificate in certificates.of_model(store, model.model_id) if certificate.valid]
+    return valid[-1] if valid else None
+
+
+def _outcome(run_id: str, model: Model, target: Path, parity: Parity) -> ExportOutcome:
     return ExportOutcome(
         run_id=run_id,
         model=model,
@@ -78,5 +98,4 @@ def _outcome(run_id: str, model: Model, target: Path, parity: Parity, *, repeate
         parity=parity,
         rows=RowCount(given=parity.rows, labeled=parity.rows),
         next_command=f"labelsvc predict {target} NEW.parquet out.parquet",
-        repeated=repeated,
     )

@@ -162,12 +162,12 @@ class _Rows:
     def _issue(self, row: int, votes: Votes, rival: int) -> Issue:
         counts, given = votes.counts[row], self.labeled.classes[row]
         favourite = counts.argmax()
-        name, favourite_name = self.names[given], self.names[favourite]
+        name, other = self.names[given], self.names[favourite]
         if rival >= 0:
             why = f"same content as {self.ids[rival]}, which is labeled {self.names[self.labeled.classes[rival]]}"
         else:
-            why = f"of its {counts.sum()} nearest, {counts[favourite]} say {favourite_name} and {counts[given]} say {name}"
-        suggested = favourite_name if favourite != given else None
+            why = f"of its {counts.sum()} nearest, {counts[favourite]} say {other} and {counts[given]} say {name}"
+        suggested = other if favourite != given else None
         lead = float(counts[favourite] - counts[given]) / max(int(counts.sum()), 1)
         return Issue(self.ids[row].as_py(), name, suggested, lead, ROLES[self.roles[row]], why)
 

@@ -6,7 +6,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from labelsvc.config import LabelConfig, digest
-from labelsvc.errors import PromiseError
+from labelsvc.errors import PromiseError, UsageError
+from labelsvc.flows._adopt import adopt
+from labelsvc.flows._balance import balanced, trained_balance
 from labelsvc.flows._models import newest
 from labelsvc.flows._promise import Ruling, promise, provisional
 from labelsvc.flows._session import Session, open_store, recorded, versions
@@ -51,17 +53,25 @@ def label(
 ) -> LabelOutcome:
     """Predict the pool with the newest model and write the labels that reach the threshold as a label set.
 
+    With ``predictions`` the words are those of the file, another program's model of which nothing else is known.
+
     The set becomes ``current``. Calibration inputs are predicted too, but never written as labels. With a
     ``precision`` the threshold is the lowest one for which it can be promised, and the certificate is stored beside
     the labels. With several ``rounds`` a student is distilled from the set and labels the pool in its turn, and so on,
     until a reason to stop is found. The same call again, on the same pool and model, returns the same set.
 
     Raises:
-        InputError: nothing was ingested or trained.
+        InputError: nothing was ingested or trained, or the file of predictions is not what it must be.
         PromiseError: the asked precision cannot be promised; ``current`` is as it was, the predictions are kept.
-        UsageError: a threshold is no probability, or names an unknown class; steps and a budget are both given.
+        UsageError: a threshold is no probability, or names an unknown class; steps and a budget are both given, or a
+            model and predictions.
     """
     config = config or LabelConfig()
+    if config.predictions is not None:
+        if config.model is not None:
+            raise UsageError("--from names a model, and --from-predictions brings another's words; give one of them")
+        adopted = adopt(workspace, config.predictions, listener=listener, parent_run=parent_run)
+        config = replace(config, model=adopted.model_id)
     if config.rounds > 1:
         from labelsvc.flows._rounds import label_in_rounds  # which is made of single rounds
 
@@ -97,7 +107,7 @@ def label_once(
     run = NewRun("label", asdict(config), config_hash, None, versions(), device, parent_run)
     label_set = None
     with recorded(place, run) as session:
-        said = words(session, task)
+        said = balanced(session, task, words(session, task))
         ruling = _ruling(session, task, said, in_passing=in_passing)
         session.rows = RowCount(given=len(task.rows.pool), abstained=len(task.rows.pool))
         session.stop_reason = NO_PROMISE if ruling.refusal else ONE_ROUND
@@ -116,11 +126,11 @@ def label_once(
 
 def _rule(task: Task, *, in_passing: bool) -> tuple[object, ...]:
     """Return all that decides which labels are written but the model and the rows."""
-    config = task.config
+    config, balance = task.config, trained_balance(task)
     if config.precision is None:
-        return (config.accepted_from, config.class_thresholds, config.gate)
+        return (config.accepted_from, config.class_thresholds, config.gate, balance)
     asked = (config.precision, config.confidence, config.per_class, config.uncertified, config.gate, in_passing)
-    return (*asked, calibration.labels_digest(task.store))
+    return (*asked, balance, calibration.labels_digest(task.store))
 
 
 def _repeated(task: Task, done: RunRecord, *, make_current: bool) -> LabelOutcome:
@@ -177,6 +187,7 @@ def _write(session: Session, task: Task, said: Words, ruling: Ruling, *, make_cu
         model_id=task.model.model_id,
         threshold=ruling.threshold,
         class_thresholds=ruling.class_thresholds,
+        score=said.score,
         target_precision=config.precision,
         confidence_level=None if config.precision is None else config.confidence,
         least_familiarity=said.least_familiarity,

@@ -14,6 +14,8 @@ from labelsvc.store import label_sets, models
 from labelsvc.store.database import Store
 from labelsvc.workspace import Workspace
 
+PREDICTIONS = "predictions"  # the method of a model of which there is no network, only a file of its words
+
 
 def newest(store: Store, wanted: str | None) -> Model:
     """Return the model named by an ending of its id, else the newest, teacher or student.
@@ -53,8 +55,15 @@ def open_network(workspace: Workspace, model: Model, *, path: Path | None = None
     """Return the network of ``model`` on the CPU, with its weights or those of one of its moments.
 
     Raises:
-        InputError: the weights are gone or are not the recorded ones.
+        InputError: there is no network, only another program's predictions; or the weights are gone or are not the
+            recorded ones.
     """
+    if model.method == PREDICTIONS:
+        raise InputError(
+            f"{model.role} {model.model_id} is another program's predictions ({model.network}): there is no network of "
+            "it to ask or to export. `label --from-predictions FILE` brings its word on more rows, `distill --steps N` "
+            "makes a student of its labels, and --from MODEL names another model"
+        )
     network = networks.build(model.network, model.preprocessing, len(model.classes), seed=0)
     weights.load(network, path or workspace.root / model.path, sha256=None if path else model.sha256)
     return network.eval().requires_grad_(requires_grad=False).to(memory_format=torch.channels_last)

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelsvc.config import DEFAULT_THRESHOLD, digest
+from labelsvc.flows._balance import trained_balance
 from labelsvc.flows._session import Session
 from labelsvc.flows._words import Task
 from labelsvc.labeling import certify
@@ -25,6 +26,12 @@ from labelsvc.records import Certificate, LabeledSamples, PseudoLabels
 from labelsvc.store import calibration, samples
 from labelsvc.store.database import Store
 from labelsvc.store.identifiers import new_id
+
+
+NO_CALIBRATION = (
+    "there are no calibration rows, so nothing can be promised; `labelsvc ingest --calibration` keeps some of newly "
+    "labeled rows (20% from 500 on, by default)"
+)
 
 
 @dataclass(frozen=True)
@@ -43,6 +50,7 @@ class _Part:
 
     said: PseudoLabels
     groups: NDArray[np.int64] | None
+    silent: int = 0  # rows, or groups of them, of which it said nothing: they are never accepted
 
     def units(self, wrong: NDArray[np.bool_] | None = None, of_class: int | None = None) -> certify.Units:
         """Return the rows as what counts once, those that are said to be of one class alone or all."""
@@ -77,10 +85,12 @@ def provisional(task: Task, said: PseudoLabels, least: float | None) -> Ruling:
 def promise(session: Session, task: Task, said: PseudoLabels, least: float | None) -> Ruling:
     """Find the largest set of labels for which the asked precision can be promised; a look at the labels is spent."""
     scene, config = _Scene(task, said, least), task.config
+    if not len(task.rows.hidden):
+        return scene.refused(NO_CALIBRATION)
     differing = scene.differing_classes()
     if differing is not None:
         return scene.refused(f"{differing}; no calibration label was looked at")
-    rule = (config.precision, config.confidence, config.per_class, config.gate)
+    rule = (config.precision, config.confidence, config.per_class, config.gate, trained_balance(task))
     asked = digest(rule, task.model.model_id, task.rows.digest)
     found = calibration.look(session.store, session.run_id, asked, scene.judge)
     if found.repeated:
@@ -174,7 +184,9 @@ class _Scene:
     def differing_acceptance(self, chosen: Mapping[str | None, Mapping[str, Any]]) -> str | None:
         """Say so if another share of the pool is accepted than of the calibration rows."""
         accepted = tuple(sum(test[name] for test in chosen.values()) for name in ("checked", "pool"))
-        hidden, pool = (int(np.isfinite(part.units().accepted).sum()) for part in (self.hidden, self.pool))
+        hidden, pool = (
+            int(np.isfinite(part.units().accepted).sum()) + part.silent for part in (self.hidden, self.pool)
+        )
         familiar = (hidden, pool)
         p_value = acceptance_differs((accepted[0], accepted[1]), familiar)
         if p_value is None:
@@ -249,7 +261,15 @@ class _Scene:
 def _part(store: Store, said: PseudoLabels, numbers: NDArray[np.int64], least: float | None) -> _Part:
     chosen = said.where(among(said.numbers, numbers))
     confidence = np.where(is_familiar(chosen, least), chosen.confidence, -np.inf)
-    return _Part(replace(chosen, confidence=confidence), samples.groups(store, chosen.numbers))
+    groups = samples.groups(store, chosen.numbers)
+    silent = 0 if len(chosen) == len(numbers) else _units(store, numbers) - _units(store, chosen.numbers)
+    return _Part(replace(chosen, confidence=confidence), groups, silent)
+
+
+def _units(store: Store, numbers: NDArray[np.int64]) -> int:
+    """Return how many rows there are, the rows of a group as one."""
+    groups = samples.groups(store, numbers)
+    return len(numbers) if groups is None else len(np.unique(groups))
 
 
 def _furthest(claims: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:

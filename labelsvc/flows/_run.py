@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from labelsvc.config import IngestConfig, LabelConfig, TrainConfig, digest
+from labelsvc.errors import UsageError
 from labelsvc.flows._distill import distill
 from labelsvc.flows._export import ExportOutcome, export
 from labelsvc.flows._ingest import ingest
@@ -91,3 +92,5 @@ def _check(config: RunConfig) -> None:
     """Refuse what is wrong whatever the files hold, before hours are spent on them."""
     make(config.train.method, config.train.settings)
     check_thresholds(config.label.accepted_from, {}, ())
+    if config.label.predictions is not None:
+        raise UsageError("a run labels with the teacher that it trains; `label` takes another model's predictions")

@@ -87,8 +87,12 @@ def unfinished(
 
 
 def predictions_of(workspace: Workspace, store: Store, label_set: LabelSet) -> Path | None:
-    """Return the file of all that a label set's model said of what it was shown, None where it is gone."""
-    said = runs.get(store, label_set.run_id).outcome.get("predictions")
+    """Return the file of all that a label set's model said of what it was shown, None where it is gone.
+
+    Where the prior was adjusted, these are the adjusted words, by which the labels were accepted.
+    """
+    outcome = runs.get(store, label_set.run_id).outcome
+    said = outcome.get("adjusted") or outcome.get("predictions")
     path = workspace.root / said if said else None
     return path if path is not None and path.is_file() else None
 

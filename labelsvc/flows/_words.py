@@ -12,7 +12,7 @@ import torch
 
 from labelsvc.config import LabelConfig
 from labelsvc.flows._inputs import open_inputs, rows_to_ask
-from labelsvc.flows._models import open_network
+from labelsvc.flows._models import PREDICTIONS, open_network
 from labelsvc.flows._session import Session
 from labelsvc.labeling import unknown
 from labelsvc.labeling.pool import Answers, predict_rows, prediction_blocks, write_predictions
@@ -58,10 +58,14 @@ class Task:
 
 @dataclass(frozen=True)
 class Words:
-    """Where a model's predictions lie, and how familiar a row must be to get a label (None: no class looks unknown)."""
+    """Where a model's predictions lie, and how familiar a row must be to get a label (None: no class looks unknown).
+
+    ``score`` says in words what the confidences are.
+    """
 
     path: Path
     least_familiarity: float | None = None
+    score: str = "confidence"
 
 
 def shown(store: Store) -> Shown:
@@ -81,7 +85,11 @@ def words(session: Session, task: Task) -> Words:
     least = facts.get("least_familiarity") if task.config.gate else None
     if least is not None:
         task.listener.note(_said(facts["unfamiliar"]))
-    return Words(session.workspace.root / facts["predictions"], least)
+    return Words(session.workspace.root / facts["predictions"], least, _score(task.model))
+
+
+def _score(model: Model) -> str:
+    return f"confidence of {model.network}" if model.method == PREDICTIONS else "confidence"
 
 
 def _said(share: float) -> str:

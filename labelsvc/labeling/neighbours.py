@@ -46,7 +46,7 @@ def nearest(
 
     >>> around = np.array([[1, 0], [0.8, 0.6], [0, 1]], np.float32)
     >>> nearest(around, np.arange(3), 1).rows[:, 0]
-    array([1, 2, 1])
+    array([1, 0, 1])
     """
     asked = np.arange(len(places)) if asked is None else asked
     all_places, all_apart = torch.tensor(places), torch.tensor(apart)  # copies: what Arrow gives is read-only

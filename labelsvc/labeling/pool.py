@@ -25,6 +25,7 @@ from labelsvc.training.rows import Rows
 from labelsvc.workspace import written_beside
 
 BLOCK = 1 << 16  # rows read at a time
+VALUES = 1 << 22  # probabilities read at a time
 
 Answers = tuple[PseudoLabels, NDArray[np.float64]]  # of a block of rows: the two likeliest classes, and all scores
 
@@ -110,18 +111,33 @@ def read_distributions(path: Path, rows: int) -> tuple[SampleNumbers, NDArray[np
 def prediction_blocks(path: Path, classes: Sequence[str]) -> Iterator[PseudoLabels]:
     """Yield what a predictions file says of each sample, some ten thousand at a time, without full distributions."""
     names = pa.array(classes)
-    columns = ["sample_no", "label", "confidence", "runner_up", "runner_up_probability", "familiarity"]
+    for block in _blocks(path, schema(classes).names[:-1], BLOCK):
+        yield _said(block, names)
+
+
+def answers(path: Path, classes: Sequence[str]) -> Iterator[Answers]:
+    """Yield what a predictions file says of each sample, block by block, with full distributions."""
+    names = pa.array(classes)
+    for block in _blocks(path, schema(classes).names, min(BLOCK, VALUES // len(classes))):
+        flat = block["probabilities"].flatten().to_numpy().astype(np.float64)
+        yield _said(block, names), flat.reshape(len(block), len(classes))
+
+
+def _blocks(path: Path, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
     with pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20) as parquet:
-        for block in parquet.iter_batches(BLOCK, columns=columns):
-            codes = {name: pc.index_in(block[name], names) for name in ("label", "runner_up")}
-            yield PseudoLabels(
-                block["sample_no"].to_numpy(),
-                codes["label"].to_numpy().astype(np.int32),
-                block["confidence"].to_numpy(),
-                codes["runner_up"].to_numpy().astype(np.int32),
-                block["runner_up_probability"].to_numpy(),
-                None if block["familiarity"].null_count else block["familiarity"].to_numpy(),
-            )
+        yield from parquet.iter_batches(rows, columns=columns)
+
+
+def _said(block: pa.RecordBatch, names: pa.Array) -> PseudoLabels:
+    codes = {name: pc.index_in(block[name], names) for name in ("label", "runner_up")}
+    return PseudoLabels(
+        block["sample_no"].to_numpy(),
+        codes["label"].to_numpy().astype(np.int32),
+        block["confidence"].to_numpy(),
+        codes["runner_up"].to_numpy().astype(np.int32),
+        block["runner_up_probability"].to_numpy(),
+        None if block["familiarity"].null_count else block["familiarity"].to_numpy(),
+    )
 
 
 def read_predictions(path: Path, classes: Sequence[str]) -> PseudoLabels:

@@ -45,7 +45,11 @@ class Votes:
         return self.counts[np.arange(len(classes)), classes]
 
     def lead(self, given: ClassCodes) -> NDArray[np.float64]:
-        """Return by which share of the votes the favourite leads the given class: 0 where they are the same."""
+        """Return by which share of the votes the favourite leads the given class: 0 where they are the same.
+
+        >>> Votes(np.array([[7, 3], [6, 4], [0, 10]])).lead(np.array([1, 1, 1], np.int32))
+        array([0.4, 0.2, 0. ])
+        """
         cast = self.counts.sum(axis=1).clip(min=1)
         shares: NDArray[np.float64] = (self.of(self.favourite) - self.of(given)) / cast
         return shares
@@ -68,12 +72,7 @@ def vote(places: NDArray[np.float32], given: ClassCodes, apart: NDArray[np.int64
 
 
 def suspicious(votes: Votes, given: ClassCodes) -> NDArray[np.bool_]:
-    """Return for each row whether another class leads the given one by ``LEAD`` of the votes.
-
-    >>> votes = Votes(np.array([[7, 3], [6, 4], [0, 10]]))
-    >>> suspicious(votes, np.array([1, 1, 1], np.int32))
-    array([ True, False, False])
-    """
+    """Return for each row whether another class leads the given one by ``LEAD`` of the votes; none among few rows."""
     if len(given) < FEWEST:
         return np.zeros(len(given), dtype=bool)
     return votes.lead(given) >= LEAD

@@ -60,12 +60,25 @@ def _accepted(verdict: Verdict, history: SampleHistory) -> str:
     counts = " It is the current label." if verdict.current and history.source == "pseudo" else ""
     bar = f"not below the threshold {verdict.threshold:g}"
     said = f"{_model(verdict)} said {verdict.label}{confidence}{runner_up}, {bar}"
-    return f"{said}; label set {_short(verdict.label_set_id)} took it as {verdict.label}.{counts}"
+    return f"{said}; {_label_set(verdict)} took it as {verdict.label}.{counts}"
+
+
+def _label_set(verdict: Verdict) -> str:
+    """Return a label set with what is promised of its labels."""
+    name = f"label set {_short(verdict.label_set_id)}"
+    if verdict.promised_precision is None or verdict.certificate_confidence is None:
+        return name
+    if not verdict.certified:
+        return f"{name}, which holds no promise,"
+    promise = f"right {verdict.promised_precision:.4g} of the time at {verdict.certificate_confidence:.4g} confidence"
+    return f"{name}, {promise} by its {verdict.certificate} certificate,"
 
 
 def _abstained(verdict: Verdict) -> str:
+    by = f"by the threshold {verdict.threshold:g}" if verdict.threshold <= 1 else "of those that have a promise"
+    unlike = "" if verdict.least_familiarity is None else ", or found it like none of the labeled rows"
     return (
-        f"{_model(verdict)} was sure of no class by the threshold {verdict.threshold:g}; "
+        f"{_model(verdict)} was sure of no class {by}{unlike}; "
         f"label set {_short(verdict.label_set_id)} left it without a label."
     )
 

@@ -73,6 +73,12 @@ def by_run(store: Store, run_id: str) -> tuple[Model, ...]:
         return tuple(_fetch(connection, f"WHERE run_id = ? {_OLDEST_FIRST}", [run_id]))
 
 
+def of_content(store: Store, method: str, sha256: str) -> tuple[Model, ...]:
+    """Return the models of one method whose file has this content, oldest first."""
+    with store.reading() as connection:
+        return tuple(_fetch(connection, f"WHERE method = ? AND sha256 = ? {_OLDEST_FIRST}", [method, sha256]))
+
+
 def student_of(store: Store, label_set_id: str) -> Model | None:
     """Return the newest student that was distilled from a label set, or None."""
     with store.reading() as connection:

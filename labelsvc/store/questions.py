@@ -61,6 +61,11 @@ class Verdict:
     model_role: str | None
     method: str | None
     run_id: str
+    least_familiarity: float | None = None  # below which rows got no label; None: the policy has no such gate
+    certificate: str | None = None  # kind of the certificate of all the set's labels, a valid one if there is one
+    promised_precision: float | None = None
+    certificate_confidence: float | None = None
+    certified: bool | None = None  # whether that certificate is valid
 
 
 @dataclass(frozen=True)
@@ -108,11 +113,18 @@ ORDER BY given_label.dataset_no
 """
 # A set was asked of the samples that were in the pool, without a label, when it was written.
 _VERDICTS = """
+WITH bound AS (
+    FROM certificate
+    WHERE class IS NULL AND label_set_id IS NOT NULL
+    QUALIFY row_number() OVER (PARTITION BY label_set_id ORDER BY valid DESC, certificate_id DESC) = 1
+)
 SELECT label_set.label_set_id, label_set.created_at, label_set.round,
     coalesce(alias.label_set_id = label_set.label_set_id, false) AS current,
     class.name AS label, said.confidence, second.name AS runner_up, said.runner_up_probability,
     label_set.policy_id, coalesce(own.threshold, shared.threshold) AS threshold,
-    label_set.model_id, model.role AS model_role, model.method, label_set.run_id
+    label_set.model_id, model.role AS model_role, model.method, label_set.run_id, policy.least_familiarity,
+    bound.kind AS certificate, bound.promised_precision, bound.confidence AS certificate_confidence,
+    bound.valid AS certified
 FROM label_set
 LEFT JOIN alias ON alias.name = 'current'
 LEFT JOIN pseudo_label AS said ON said.label_set_id = label_set.label_set_id AND said.sample_no = $number
@@ -120,6 +132,8 @@ LEFT JOIN class ON class.class = said.class
 LEFT JOIN class AS second ON second.class = said.runner_up
 LEFT JOIN policy_threshold AS own ON own.policy_id = label_set.policy_id AND own.class = said.class
 LEFT JOIN policy_threshold AS shared ON shared.policy_id = label_set.policy_id AND shared.class IS NULL
+LEFT JOIN policy ON policy.policy_id = label_set.policy_id
+LEFT JOIN bound ON bound.label_set_id = label_set.label_set_id
 LEFT JOIN model ON model.model_id = label_set.model_id
 WHERE said.sample_no IS NOT NULL OR (
     EXISTS (FROM sample WHERE sample.sample_no = $number AND sample.role = 'pool')

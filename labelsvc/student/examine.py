@@ -5,8 +5,8 @@ Loads neither torch nor the store.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -26,13 +26,14 @@ class Examined:
     confidence: NDArray[np.float64]
     wrong: NDArray[np.bool_]
     hashes: tuple[str, ...]  # of the contents
-    groups: NDArray[np.int64] | None
+    groups: NDArray[np.int64]  # rows of one group count once
 
 
 def examine(student: Student, source: Path, wanted: ColumnNames) -> Examined:
     """Ask a student about every labeled row of a Parquet file.
 
-    A row of a class that the student does not know is wrong, whatever it says.
+    A row of a class that the student does not know is wrong, whatever it says. A row that is in no group is in one
+    with the rows of the same content.
 
     Raises:
         InputError: the file has no labels, a row has none, or a picture cannot be decoded.
@@ -40,38 +41,46 @@ def examine(student: Student, source: Path, wanted: ColumnNames) -> Examined:
     columns = find_columns(read_schema(source), wanted, where=str(source))
     if columns.label is None:
         raise InputError(f"{source} has no column of labels; name it with --label-column")
-    named = replace(columns, missing=wanted.missing)
-    batches = decode_batches(read_batches([source], [named], rows=rows_per_batch(student.shape)), student.shape)
-    asked = [*_asked(student, batches, source)]
+    batches = decode_batches(read_batches([source], [columns], rows=rows_per_batch(student.shape)), student.shape)
+    asked = [_asked(student, batch) for batch in _sound(batches, source)]
     if not asked:
         raise InputError(f"{source} has no rows; bring labeled ones")
+    names = [name for *_, batch in asked for name in _groups(batch)]
     return Examined(
-        confidence=np.concatenate([confidence for _, confidence, _ in asked]),
-        wrong=np.concatenate([wrong for *_, wrong in asked]),
-        hashes=tuple(content for batch, *_ in asked for content in batch.hashes),
-        groups=_numbered([group for batch, *_ in asked for group in batch.groups or []]),
+        confidence=np.concatenate([confidence for confidence, *_ in asked]),
+        wrong=np.concatenate([wrong for _, wrong, _ in asked]),
+        hashes=tuple(content for *_, batch in asked for content in batch.hashes),
+        groups=np.unique(names, return_inverse=True)[1].astype(np.int64),
     )
 
 
-def _asked(
-    student: Student, batches: Iterator[DecodedBatch], source: Path
-) -> Iterator[tuple[DecodedBatch, NDArray[np.float64], NDArray[np.bool_]]]:
+def _sound(batches: Iterator[DecodedBatch], source: Path) -> Iterator[DecodedBatch]:
+    """Yield the batches as long as every row has its picture and its label."""
     for batch in batches:
-        labels = batch.labels or []
         if batch.failures:
             failed = batch.failures[0]
-            raise InputError(f"{source}, row {failed.row:,}: {failed.reason}; a row that is left out would flatter")
-        if None in labels:
-            row = int(batch.rows[labels.index(None)])
-            raise InputError(f"{source}, row {row:,}: it has no label; leave out rows without one")
-        scores = student.probabilities(batch.pixels).astype(np.float64)
-        said = [student.classes[code] for code in scores.argmax(axis=1)]
-        yield batch, scores.max(axis=1), np.array([one != label for one, label in zip(said, labels, strict=True)])
+            raise InputError(
+                f"{source}, row {failed.row:,} (from 0): {failed.reason}; mend the row, or take it out of the file"
+            )
+        unlabeled = [int(row) for row, label in zip(batch.rows, batch.labels or [], strict=True) if label is None]
+        if unlabeled:
+            raise InputError(
+                f"{source}, row {unlabeled[0]:,} (from 0): it has no label; label it, or take it out of the file"
+            )
+        yield batch
 
 
-def _numbered(groups: Sequence[str | None]) -> NDArray[np.int64] | None:
-    """Return the number of each row's group, a row without one being its own; None without groups."""
-    if not any(group is not None for group in groups):
-        return None
-    names = [f"row {place}" if group is None else f"group {group}" for place, group in enumerate(groups)]
-    return np.unique(names, return_inverse=True)[1].astype(np.int64)
+def _asked(student: Student, batch: DecodedBatch) -> tuple[NDArray[np.float64], NDArray[np.bool_], DecodedBatch]:
+    """Return how sure the student is of each row, and whether it is wrong."""
+    scores = student.probabilities(batch.pixels).astype(np.float64)
+    said = [student.classes[code] for code in scores.argmax(axis=1)]
+    wrong = np.array([one != label for one, label in zip(said, batch.labels or [], strict=True)])
+    return scores.max(axis=1), wrong, batch
+
+
+def _groups(batch: DecodedBatch) -> list[str]:
+    groups = batch.groups or [None] * len(batch.hashes)
+    return [
+        f"content {content}" if group is None else f"group {group}"
+        for group, content in zip(groups, batch.hashes, strict=True)
+    ]

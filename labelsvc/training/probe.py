@@ -37,9 +37,7 @@ def steps_for(budget: float, make_network: Callable[[], PictureClassifier], less
     return affordable
 
 
-def seconds_per_step(
-    timing: float, make_network: Callable[[], PictureClassifier], lesson: Lesson, plan: Plan
-) -> float:
+def seconds_per_step(timing: float, make_network: Callable[[], PictureClassifier], lesson: Lesson, plan: Plan) -> float:
     """Return how long a step of ``plan`` takes, measured for about ``timing`` seconds on a network of its own."""
     endless = Plan(plan.method, 10**9, plan.seed, plan.device, pauses=_Every())
     steps = 0

@@ -44,11 +44,17 @@ def keep(name: str, *, ours: Sequence[float], limit: Sequence[float], rows: int,
     print(f"{name}: {ratio:.2f} of {what} (aim {aim}); {speed:,} rows/s")  # noqa: T201
 
 
-def keep_table(name: str, rows: Sequence[Mapping[str, float]]) -> None:
-    """Print and keep a table of figures, a row for each seed."""
+def keep_table(name: str, rows: Sequence[Mapping[str, float | str]]) -> None:
+    """Print and keep a table of figures, a row for each seed or case."""
     _write(name, {"rows": [dict(row) for row in rows]})
     for row in rows:
-        print(", ".join(f"{key} {value:.4f}" if value % 1 else f"{key} {value:g}" for key, value in row.items()))  # noqa: T201
+        print(", ".join(f"{key} {_shown(value)}" for key, value in row.items()))  # noqa: T201
+
+
+def _shown(value: float | str) -> str:
+    if isinstance(value, str):
+        return value
+    return f"{value:.4f}" if value % 1 else f"{value:g}"
 
 
 def _write(name: str, found: Mapping[str, object]) -> None:

@@ -179,10 +179,20 @@ def _dimmed(picture: bytes, shade: int) -> dict[str, bytes | None]:
     return {"bytes": png(pixels - np.minimum(pixels, shade).astype(np.uint8)), "path": None}
 
 
-def test_without_calibration_rows_nothing_is_promised(taught: Path) -> None:
+def test_few_calibration_rows_prove_little(taught: Path) -> None:
     """Twenty calibration rows prove little: the refusal counts them."""
     with pytest.raises(PromiseError, match="of 20 calibration labels"):
         flows.label(taught, replace(ASKED, precision=0.95))
+
+
+def test_without_calibration_rows_nothing_is_promised(digits: Digits, tmp_path: Path) -> None:
+    """Without a calibration row the refusal says how to keep some, and no look is spent."""
+    files = [digits.labeled, digits.unlabeled]
+    flows.ingest(tmp_path / "workspace", files, config=IngestConfig(validation=0, calibration=0))
+    flows.train(tmp_path / "workspace", replace(TEACHER, steps=3))
+    with pytest.raises(PromiseError, match="there are no calibration rows"):
+        flows.label(tmp_path / "workspace", ASKED)
+    assert ask(tmp_path / "workspace", "SELECT count(*) FROM look") == [(0,)]
 
 
 def test_a_threshold_and_a_precision_exclude_each_other() -> None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from labelsvc.labeling import certify
 from labelsvc.labeling.bounds import allowed_wrong
+from labelsvc.labeling.certify import NOTHING
 
 PRECISION, DELTA = 0.95, 0.05
 
@@ -41,12 +42,12 @@ class World:
 
 
 WORLDS = {
-    "smooth": World(lambda confidence: 0.25 * (1 - confidence) ** 2),
-    "flat just under the target": World(lambda confidence: np.full_like(confidence, 0.052)),
-    "not monotone at the top": World(lambda confidence: np.where(confidence > 0.93, 0.3, 0.1 * (1 - confidence))),
-    "a rare class": World(lambda confidence: 0.2 * (1 - confidence), pool=9000, calibration=1800, share=0.04),
-    "ties": World(lambda confidence: 0.15 * (1 - confidence), decimals=1),
-    "few rows": World(lambda confidence: 0.1 * (1 - confidence), pool=150, calibration=75),
+    "smooth": World(lambda confidence: 0.25 * (1 - confidence) ** 2, pool=3000, calibration=400),
+    "flat just under the target": World(lambda confidence: np.full_like(confidence, 0.052), pool=3000),
+    "not monotone at the top": World(lambda confidence: np.where(confidence > 0.98, 0.3, 0.1 * (1 - confidence))),
+    "a rare class": World(lambda confidence: 0.2 * (1 - confidence) ** 2, pool=11_000, calibration=2500, share=0.08),
+    "ties": World(lambda confidence: 0.15 * (1 - confidence) ** 2, calibration=400, decimals=1),
+    "few rows": World(lambda confidence: 0.22 * (1 - confidence) ** 3, pool=150, calibration=75),
 }
 
 
@@ -60,7 +61,7 @@ class Drawn:
 
     def misses(self, threshold: float | None) -> bool:
         """Return whether the pool's labels at a threshold are wrong oftener than the target allows."""
-        accepted, wrong = self.pool.count(certify.NOTHING if threshold is None else threshold)
+        accepted, wrong = self.pool.count(NOTHING if threshold is None else threshold)
         return wrong > allowed_wrong(PRECISION, accepted)
 
 
@@ -123,7 +124,7 @@ def test_most_of_what_could_be_labeled_is() -> None:
     """Where errors are rare, nearly everything is accepted; a promise that covers nothing would be easy."""
     good = World(lambda confidence: 0.06 * (1 - confidence) ** 3, pool=4000, calibration=400)
     populations = [drawn(good, seed) for seed in range(50)]
-    shares = [found.pool.count(certified(found) or certify.NOTHING)[0] / len(found.pool) for found in populations]
+    shares = [found.pool.count(certified(found) or NOTHING)[0] / len(found.pool) for found in populations]
     assert np.mean(shares) > 0.9
 
 

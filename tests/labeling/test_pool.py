@@ -109,3 +109,17 @@ def test_what_is_not_finished_has_no_name(tmp_path: Path) -> None:
     next(half)
     half.close()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_distributions_come_back_with_their_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was written is read again, in single precision, however few rows are read at a time."""
+    monkeypatch.setattr(pool, "VALUES", 4 * len(NAMES))
+    blocks = said()
+    assert [*write_predictions(tmp_path / "said.parquet", iter(blocks), NAMES)][-1] == 11
+    found = list(pool.answers(tmp_path / "said.parquet", NAMES))
+    assert [len(block) for block, _ in found] == [4, 4, 3]
+    assert joined(found).numbers.tolist() == joined(blocks).numbers.tolist()
+    np.testing.assert_array_equal(joined(found).confidence, joined(blocks).confidence)
+    scores, written = (np.concatenate([scores for _, scores in part]) for part in (found, blocks))
+    assert scores.dtype == np.float64
+    np.testing.assert_array_equal(scores, written.astype(np.float32))

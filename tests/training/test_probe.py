@@ -5,11 +5,12 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 from labelsvc.errors import UsageError
 from labelsvc.networks import PictureClassifier
 from labelsvc.training import probe
-from labelsvc.training.probe import steps_for
+from labelsvc.training.probe import kept_bytes, steps_for
 
 from .bars import lesson, network, plan, small
 
@@ -59,3 +60,12 @@ def test_a_budget_without_room_is_refused(clock: Clock) -> None:
     """Where not even one step is left, the call is wrong, and the message says what a step takes."""
     with pytest.raises(UsageError, match=r"2 seconds has no room for a single step of 0\.1 s"):
         steps_for(2.0, clock.network, lesson(), plan(small("supervised"), 1))
+
+
+def test_what_is_kept_grows_with_the_batch() -> None:
+    """A forward pass keeps at least its input, without the weights: twice as much for twice the pictures, nearly."""
+    made = network()
+    shape = made.mean.shape[1]
+    few, many = (kept_bytes(made, torch.zeros(rows, shape, 8, 8)) for rows in (8, 16))
+    assert few >= 8 * shape * 8 * 8 * 4
+    assert 1.8 < many / few <= 2.0

@@ -135,7 +135,7 @@ CREATE TABLE look (
     created_at TIMESTAMP NOT NULL
 );
 
--- class NULL: all classes together
+-- class NULL: all classes together; threshold: of a student's, as a label set's is its policy's
 CREATE TABLE certificate (
     certificate_id VARCHAR NOT NULL,
     kind VARCHAR NOT NULL CHECK (kind IN ('calibration', 'audit', 'student')),
@@ -148,6 +148,7 @@ CREATE TABLE certificate (
     confidence DOUBLE NOT NULL,
     look INTEGER NOT NULL,
     rows_digest VARCHAR NOT NULL,
+    threshold DOUBLE,
     valid BOOLEAN NOT NULL,
     reason VARCHAR,
     created_at TIMESTAMP NOT NULL
@@ -369,7 +370,7 @@ WITH latest_given AS (
     FROM source_row
     GROUP BY sample_no
 ), bound AS (
-    SELECT label_set_id, max(certificate_id) AS certificate_id
+    SELECT label_set_id, arg_max(certificate_id, {'is_audit': kind = 'audit', 'certificate_id': certificate_id}) AS certificate_id
     FROM certificate
     WHERE valid AND class IS NULL
     GROUP BY label_set_id
