@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from labelsvc.config import LabelConfig
 
-from . import answer, closing, options, tables, terminal
+from . import answer, by_class, closing, options, tables, terminal
 
 if TYPE_CHECKING:
     from labelsvc.flows._label import LabelOutcome
@@ -75,6 +75,7 @@ def label(  # noqa: PLR0913 - an option each
     terminal.note(closing.labeled(outcome.label_set, outcome.rows, outcome.model))
     with flows.query(workspace, BY_SOURCE) as reader:
         sources = reader.read_all().to_pylist()
+    by_class.show(outcome.classes)
     for line in closing.promised(outcome):
         terminal.note(line)
     terminal.note("labels now: " + ", ".join(f"{one['rows']:,} {one['source']}" for one in sources))

@@ -108,13 +108,8 @@ class LabelConfig:
                 "--from-predictions is for one round, as another program's model learns nothing here; leave out "
                 "--rounds, then `labelsvc distill --steps N` makes a student, which `labelsvc label` goes on with"
             )
-        if not 0 < self.confidence < 1:
-            raise UsageError(f"--confidence {self.confidence:g} must lie between 0 and 1, such as 0.95")
-        if self.precision is None:
-            return
-        if not 0 < self.precision < 1:
-            raise UsageError(f"--precision {self.precision:g} must lie between 0 and 1, such as 0.95")
-        if self.threshold is not None or self.class_thresholds:
+        _check_promise(0.95 if self.precision is None else self.precision, self.confidence)
+        if self.precision is not None and (self.threshold is not None or self.class_thresholds):
             raise UsageError("--precision finds the threshold; leave out --threshold and --class-threshold")
 
     @property
@@ -136,9 +131,7 @@ class AuditConfig:
     show_labels: bool = True  # whether the page shows the proposed label and its score
 
     def __post_init__(self) -> None:
-        for flag, share in (("--precision", self.precision), ("--confidence", self.confidence)):
-            if not 0 < share < 1:  # NaN is not
-                raise UsageError(f"{flag} {share:g} must be between 0 and 1, such as 0.95")
+        _check_promise(self.precision, self.confidence)
         for flag, count in (("--n", self.n), ("--stages", self.stages)):
             if count is not None and count < 1:
                 raise UsageError(f"{flag} {count} must be at least 1")
@@ -155,9 +148,7 @@ class PlanConfig:
     train: TrainConfig = field(default_factory=TrainConfig)
 
     def __post_init__(self) -> None:
-        for flag, share in (("--precision", self.precision), ("--confidence", self.confidence)):
-            if not 0 < share < 1:  # NaN is not
-                raise UsageError(f"{flag} {share:g} must be between 0 and 1, such as 0.95")
+        _check_promise(self.precision, self.confidence)
 
 
 @dataclass(frozen=True)
@@ -191,9 +182,7 @@ class CertifyConfig:
     shape: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
-        for flag, share in (("--precision", self.precision), ("--confidence", self.confidence)):
-            if not 0 < share < 1:  # NaN is not
-                raise UsageError(f"{flag} {share:g} must lie between 0 and 1, such as 0.95")
+        _check_promise(self.precision, self.confidence)
         if self.threshold is not None and not 0 <= self.threshold <= 1:
             raise UsageError(f"--threshold {self.threshold:g} is no probability; it must lie between 0 and 1")
 
@@ -209,6 +198,17 @@ class PredictConfig:
     image_root: str | None = None
     shape: tuple[int, ...] | None = None
     max_failed: str = "0"
+
+
+def _check_promise(precision: float, confidence: float) -> None:
+    """Refuse shares that nobody can promise.
+
+    Raises:
+        UsageError: one does not lie between 0 and 1.
+    """
+    for flag, share in (("--precision", precision), ("--confidence", confidence)):
+        if not 0 < share < 1:  # NaN is not
+            raise UsageError(f"{flag} {share:g} must lie between 0 and 1, such as 0.95")
 
 
 def digest(*parts: object) -> str:

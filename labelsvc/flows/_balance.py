@@ -35,10 +35,12 @@ class _Balance:
     rows: int
 
     def said(self, classes: tuple[str, ...]) -> str:
-        """Name the classes that differ most."""
+        """Name the classes that differ most; the pool's shares are estimates."""
         labeled = self.labeled / self.labeled.sum()
         most = np.argsort(-np.abs(self.pool - labeled), kind="stable")[:TOLD]
-        return ", ".join(f"{classes[k]} {labeled[k]:.1%} of the labels, {self.pool[k]:.1%} of the pool" for k in most)
+        return "; ".join(
+            f"{classes[k]!r} is {labeled[k]:.1%} of the labels and {self.pool[k]:.1%} of the pool" for k in most
+        )
 
 
 def trained_balance(task: Task) -> tuple[int, ...] | None:
@@ -57,8 +59,8 @@ def balanced(session: Session, task: Task, said: Words) -> Words:
     found = _balance(task, said, CHEAP)
     if found is not None and is_shifted(found.labeled, found.pool, found.rows):
         task.listener.note(
-            f"classes seem to be more or less frequent in the pool than among the labels ({found.said(_names(task))}); "
-            "--adjust-prior allows for that"
+            "classes seem to be more or less frequent in the pool than among the labels "
+            f"(by estimate {found.said(_names(task))}); --adjust-prior allows for that"
         )
     return said
 
@@ -67,7 +69,9 @@ def _adjusted(session: Session, task: Task, said: Words) -> Words:
     found = _balance(task, said, THOROUGH)
     if found is None:
         raise InputError("--adjust-prior compares the pool with the labels, and no train row has one; leave it out")
-    task.listener.note(f"the prior is adjusted, from {found.rows:,} rows of the pool: {found.said(_names(task))}")
+    task.listener.note(
+        f"the prior is adjusted, as estimated from {found.rows:,} rows of the pool: {found.said(_names(task))}"
+    )
     path, whole = session.folder / "adjusted.parquet", len(task.rows.numbers)
     for done in write_predictions(path, _weighed(task, said, found), _names(task)):
         task.listener.progress(Progress("adjust", done, whole))

@@ -103,6 +103,7 @@ class _Question:
         examined = examine(student, self.source, wanted)
         self.refuse_seen(examined)
         found = certificates.look(self.store, self.model, lambda look: self.judged(examined, look))
+        assert found.threshold is not None
         accepted = int((examined.confidence >= found.threshold).sum())
         session.rows = RowCount(len(examined.confidence), accepted, len(examined.confidence) - accepted)
         session.outcome = {"look": found.look, "certificate": found.certificate_id}

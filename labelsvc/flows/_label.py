@@ -12,10 +12,12 @@ from labelsvc.flows._balance import balanced, trained_balance
 from labelsvc.flows._models import newest
 from labelsvc.flows._promise import Ruling, promise, provisional
 from labelsvc.flows._session import Session, open_store, recorded, versions
+from labelsvc.flows._summary import summaries
 from labelsvc.flows._words import Task, Words, shown, words
 from labelsvc.labeling.pool import joined, prediction_blocks, read_predictions
 from labelsvc.labeling.rounds import Round
 from labelsvc.labeling.select import accept, among, check_thresholds, thresholds_by_class
+from labelsvc.labeling.summary import ClassSummary
 from labelsvc.records import SILENCE, Certificate, LabelSet, Listener, Model, Policy, PseudoLabels, RowCount
 from labelsvc.store import calibration, certificates, label_sets, runs
 from labelsvc.store.identifiers import new_id
@@ -42,6 +44,7 @@ class LabelOutcome:
     rounds: tuple[Round, ...] = ()
     certificates: tuple[Certificate, ...] = ()
     refusal: str | None = None  # why nothing is promised of the labels, where a promise was asked for
+    classes: tuple[ClassSummary, ...] = ()  # coverage and precision of each
 
 
 def label(
@@ -115,12 +118,20 @@ def label_once(
         if ruling.refusal is None or config.uncertified:
             label_set = _write(session, task, said, ruling, make_current=not in_passing)
             session.rows = replace(session.rows, labeled=label_set.rows, abstained=session.rows.given - label_set.rows)
-            session.outcome["label_set"] = label_set.label_set_id
+            classes = summaries(task, said, ruling)
+            session.outcome |= {"label_set": label_set.label_set_id, "classes": [asdict(one) for one in classes]}
     if label_set is None:
         raise PromiseError(_refused(ruling.refusal))
     promised = certificates.of_label_set(store, label_set.label_set_id)
     return LabelOutcome(
-        session.run_id, label_set, model, session.rows, NEXT, certificates=promised, refusal=ruling.refusal
+        session.run_id,
+        label_set,
+        model,
+        session.rows,
+        NEXT,
+        certificates=promised,
+        refusal=ruling.refusal,
+        classes=classes,
     )
 
 
@@ -143,9 +154,16 @@ def _repeated(task: Task, done: RunRecord, *, make_current: bool) -> LabelOutcom
     label_set = find_set(task.store, done.outcome["label_set"])
     say_kept(label_set, task.config.message, task.listener)
     promised = certificates.of_label_set(task.store, label_set.label_set_id)
-    refusal = done.outcome.get("refusal")
     return LabelOutcome(
-        done.run_id, label_set, task.model, done.rows, NEXT, repeated=True, certificates=promised, refusal=refusal
+        done.run_id,
+        label_set,
+        task.model,
+        done.rows,
+        NEXT,
+        repeated=True,
+        certificates=promised,
+        refusal=done.outcome["refusal"],
+        classes=tuple(ClassSummary(**one) for one in done.outcome["classes"]),
     )
 
 

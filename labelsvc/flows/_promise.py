@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from labelsvc.config import DEFAULT_THRESHOLD, digest
 from labelsvc.flows._balance import trained_balance
+from labelsvc.flows._models import PREDICTIONS
 from labelsvc.flows._session import Session
 from labelsvc.flows._words import Task
 from labelsvc.labeling import certify
@@ -27,10 +28,13 @@ from labelsvc.store import calibration, samples
 from labelsvc.store.database import Store
 from labelsvc.store.identifiers import new_id
 
-
 NO_CALIBRATION = (
     "there are no calibration rows, so nothing can be promised; `labelsvc ingest --calibration` keeps some of newly "
     "labeled rows (20% from 500 on, by default)"
+)
+UNSEEN = (
+    "a promise about {} holds only if what made it never learnt from the labels of calibration rows: "
+    "\"SELECT sample_id FROM labels WHERE role = 'calibration'\" lists these rows"
 )
 
 
@@ -87,6 +91,8 @@ def promise(session: Session, task: Task, said: PseudoLabels, least: float | Non
     scene, config = _Scene(task, said, least), task.config
     if not len(task.rows.hidden):
         return scene.refused(NO_CALIBRATION)
+    if task.model.method == PREDICTIONS:
+        task.listener.note(UNSEEN.format(task.model.network))
     differing = scene.differing_classes()
     if differing is not None:
         return scene.refused(f"{differing}; no calibration label was looked at")

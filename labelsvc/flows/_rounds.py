@@ -20,7 +20,7 @@ from labelsvc.flows._session import Session, open_store, recorded, versions
 from labelsvc.labeling.rounds import Round, is_worse, stop_reason
 from labelsvc.labeling.select import check_thresholds
 from labelsvc.records import LabeledSamples, LabelSet, Listener, Model
-from labelsvc.store import label_sets, models, runs, samples
+from labelsvc.store import certificates, label_sets, models, runs, samples
 from labelsvc.store.database import Store
 from labelsvc.store.runs import NewRun, RunRecord
 from labelsvc.training.device import describe, find_device
@@ -81,9 +81,18 @@ def _repeated(store: Store, done: RunRecord, config: LabelConfig, listener: List
     label_set = label_sets.rollback(store, done.outcome["label_set"])
     say_kept(label_set, config.message, listener)
     rounds = tuple(Round(**one) for one in done.outcome["rounds"])
-    model = models.get(store, label_set.model_id)
-    following = _following(rounds)
-    return LabelOutcome(done.run_id, label_set, model, done.rows, following, True, done.stop_reason, rounds)
+    return LabelOutcome(
+        done.run_id,
+        label_set,
+        models.get(store, label_set.model_id),
+        done.rows,
+        _following(rounds),
+        repeated=True,
+        stop_reason=done.stop_reason,
+        rounds=rounds,
+        certificates=certificates.of_label_set(store, label_set.label_set_id),
+        refusal=runs.get(store, label_set.run_id).outcome.get("refusal"),
+    )
 
 
 def _following(rounds: Sequence[Round]) -> str:

@@ -67,6 +67,27 @@ def test_abstaining_is_told_too() -> None:
     assert told[-1] == "Now it has no label."
 
 
+def test_a_promise_is_told_with_the_set() -> None:
+    """What is promised of the set's labels, and by which certificate, is in its sentence; a void one is no promise."""
+    promised = verdict(certificate="audit", promised_precision=0.95, certificate_confidence=0.9, certified=True)
+    assert (
+        tell(history(verdicts=(promised,)))[1]
+        .split("; ")[1]
+        .startswith("label set …cd34, right 0.95 of the time at 0.9 confidence by its audit certificate, took it as 7.")
+    )
+    void = verdict(certificate="calibration", promised_precision=0.95, certificate_confidence=0.95, certified=False)
+    assert "label set …cd34, which holds no promise, took it as 7." in tell(history(verdicts=(void,)))[1]
+
+
+def test_a_row_without_a_label_may_have_been_like_none() -> None:
+    """Where the policy asks for familiarity too, and where only some classes have a threshold, it is told so."""
+    silent: dict[str, Any] = {"label": None, "confidence": None, "runner_up": None, "runner_up_probability": None}
+    gated = tell(history(verdicts=(verdict(**silent, least_familiarity=0.4),)))[1]
+    assert "was sure of no class by the threshold 0.95, or found it like none of the labeled rows; label set" in gated
+    by_class = tell(history(verdicts=(verdict(**silent, threshold=2.0),)))[1]
+    assert "was sure of no class of those that have a promise; label set" in by_class
+
+
 def test_sentences_stand_in_the_order_of_time() -> None:
     """What was said first is told first, whoever said it."""
     told = tell(

@@ -131,7 +131,9 @@ def test_only_what_a_model_is_asked_is_taken(untaught: Path) -> None:
 
 def test_a_precision_is_promised_of_foreign_labels(untaught: Path) -> None:
     """--precision finds the threshold on calibration rows that the foreign model never saw, and is right about it."""
-    outcome = flows.label(untaught, asked(untaught, precision=0.9))
+    heard = Heard()
+    outcome = flows.label(untaught, asked(untaught, precision=0.9), listener=heard)
+    assert any("foreign.parquet holds only if what made it never learnt from" in note for note in heard.notes)
     (found,) = outcome.certificates
     assert (found.valid, found.look, found.model_id) == (True, 1, outcome.model.model_id)
     threshold = label_sets.policy(store_of(untaught), outcome.label_set).threshold

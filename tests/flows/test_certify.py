@@ -1,4 +1,4 @@
-"""certify: fresh rows prove how often a student is right, the store and its file say so, and seen rows prove nothing."""
+"""certify: fresh rows prove how often a student is right, store and file say so, and seen rows prove nothing."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def counted(place: Place, threshold: float, fresh: Path | None = None) -> tuple[
 
 
 def test_a_certificate_counts_fresh_rows(place: Place) -> None:
-    """Checked and wrong are what predict and the labels say at the threshold, and prove the promise at the first look."""
+    """Checked and wrong are what predict says at the threshold, against the labels, and prove the promise."""
     outcome = flows.certify(place.workspace, place.student, place.fresh, ASKED)
     found = outcome.certificate
     assert (found.kind, found.valid, found.look, found.reason) == ("student", True, 1, None)
@@ -84,7 +84,7 @@ def test_a_certificate_counts_fresh_rows(place: Place) -> None:
     assert outcome.next_command.endswith(f"--threshold {found.threshold!r}")
 
 
-def test_the_store_and_the_file_hold_it(place: Place, digits: Digits) -> None:
+def test_the_store_and_the_file_hold_it(place: Place) -> None:
     """The certificate is in both, and the file answers as before, bit for bit, with all that it said of itself."""
     pixels = np.random.default_rng(0).integers(0, 256, (50, 8, 8, 1), dtype=np.uint8)
     before = load(place.student, device="cpu")
@@ -222,11 +222,11 @@ def test_rows_that_cannot_be_judged_are_refused(place: Place, digits: Digits) ->
 def test_a_class_that_the_student_never_met_is_wrong(place: Place, digits: Digits) -> None:
     """Rows of an unknown class are wrong, whatever the student says of them."""
     rows = digits.write(place.workspace.parent / "odd.parquet", FRESH, ["a new one"] * len(FRESH))
-    with pytest.raises(PromiseError, match="the best promise available now is 0.000"):
+    with pytest.raises(PromiseError, match=r"the best promise available now is 0\.000"):
         place.certify(fresh=rows)
 
 
-def test_an_export_carries_the_certificate(place: Place, tmp_path: Path) -> None:
+def test_an_export_carries_the_certificate(place: Place) -> None:
     """The model's newest valid certificate is in each file that is exported of it, and stays there."""
     place.certify()
     newer = place.certify(replace(ASKED, precision=0.75))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -11,8 +11,9 @@ import pytest
 
 from labelsvc import flows
 from labelsvc.errors import UsageError
-from labelsvc.records import LabelSet
-from labelsvc.store import label_sets
+from labelsvc.records import Certificate, LabelSet
+from labelsvc.store import certificates, label_sets
+from labelsvc.store.identifiers import new_id
 
 from .digits import NINETY, ask, decide, newest, store_of
 
@@ -116,6 +117,23 @@ def test_an_export_describes_itself(labeled: Path, tmp_path: Path) -> None:
     ours = json.loads(schema.metadata[b"labelsvc"])
     assert outcome.label_set is not None
     assert (ours["class_names"], ours["label_set"]) == ([*"0123456789"], outcome.label_set.label_set_id)
+
+
+def test_an_export_carries_its_certificates(two: tuple[Path, LabelSet, LabelSet], tmp_path: Path) -> None:
+    """The set's valid certificates are in the metadata and the list, with the digest of what they cover."""
+    workspace, first, second = two
+    whole = Certificate(
+        new_id(), "audit", 59, 0, 0.95, 0.95, 1, second.digest, valid=True, label_set_id=second.label_set_id
+    )
+    void = replace(whole, certificate_id=new_id(), valid=False, reason="why not")
+    certificates.add(store_of(workspace), [whole, void])
+    outcome = flows.export_labels(workspace, tmp_path / "out.parquet")
+    ours = json.loads(pq.read_schema(tmp_path / "out.parquet").metadata[b"labelsvc"])
+    assert outcome.certificates == (whole,)
+    assert ours["certificates"] == [asdict(whole)]
+    assert ours["certificates"][0]["rows_digest"] == second.digest
+    assert [named.certificate for named in flows.list_labels(workspace)] == [None, whole]
+    assert flows.export_labels(workspace, tmp_path / "out.parquet", label_set=first.label_set_id).certificates == ()
 
 
 def test_an_export_shows_the_set_that_is_current_or_named(two: tuple[Path, LabelSet, LabelSet], tmp_path: Path) -> None:

@@ -220,7 +220,7 @@ def test_rounds_end_with_one_promise(promising: Path) -> None:
 def test_calibration_labels_decide_nothing_before_the_look(
     promising_once: Path, digits: Digits, tmp_path: Path
 ) -> None:
-    """With every calibration label wrong, the same training, temperature and predictions come out; only the look sees."""
+    """With every calibration label wrong, weights and temperature are the same; the look finds nothing right."""
     folder = tmp_path / "wrong"
     folder.mkdir()
     held = {name for (name,) in ask(promising_once, "SELECT sample_id FROM sample WHERE role = 'calibration'")}

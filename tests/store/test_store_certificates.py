@@ -82,7 +82,7 @@ def test_a_judge_that_fails_spends_nothing(held: Task) -> None:
     """Where judging raises, no look is stored, and the next one is still the first."""
 
     def failing(seen: LabeledSamples, look: int) -> tuple[float, Mapping[str, Any]]:
-        raise ZeroDivisionError
+        raise ZeroDivisionError(len(seen), look)
 
     with pytest.raises(ZeroDivisionError):
         calibration.look(held.store, "run-1", "question", failing)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,7 +11,9 @@ import pytest
 from labeling_task import Task
 
 from labelsvc.errors import InputError, UsageError
-from labelsvc.store import questions
+from labelsvc.records import Certificate
+from labelsvc.store import certificates, questions
+from labelsvc.store.identifiers import new_id
 
 
 def answer(task: Task, sql: str, predictions: tuple[Path, ...] = ()) -> list[dict[str, object]]:
@@ -105,6 +108,29 @@ def test_a_sample_tells_its_history(animals: Task) -> None:
     )
     assert [(decision.decision, decision.label) for decision in told.decisions] == [("relabel", "dog")]
     assert (told.label, told.source) == ("dog", "decision")
+
+
+def test_a_history_tells_what_is_promised(animals: Task) -> None:
+    """Each label set comes with its newest valid certificate of all classes, else a void one, else none."""
+    sets = [animals.label([2], [0]).label_set_id for _ in range(3)]
+    whole = Certificate(new_id(), "calibration", 100, 1, 0.95, 0.9, 1, "d", valid=True, label_set_id=sets[0])
+    certificates.add(
+        animals.store,
+        [
+            whole,
+            replace(whole, certificate_id=new_id(), valid=False, promised_precision=0.99),
+            replace(whole, certificate_id=new_id(), class_name="dog", promised_precision=0.5),
+            replace(whole, certificate_id=new_id(), label_set_id=sets[1], kind="audit", valid=False),
+        ],
+    )
+    told = questions.history(animals.store, "p2").verdicts
+    assert [
+        (said.certificate, said.promised_precision, said.certificate_confidence, said.certified) for said in told
+    ] == [
+        ("calibration", 0.95, 0.9, True),
+        ("audit", 0.95, 0.9, False),
+        (None, None, None, None),
+    ]
 
 
 def test_history_and_labels_agree(animals: Task) -> None:
