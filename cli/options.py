@@ -118,9 +118,7 @@ Truth = Annotated[
 ]
 Moments = Annotated[bool, _option("--moments", help="Score the weights that --keep-moments kept, too.")]
 Layout = Annotated[str, _option("--format", metavar="NAME", help="table, csv, json or parquet.")]
-Actor = Annotated[
-    str | None, _option("--actor", metavar="NAME", help="Who decided, where the file does not say.")
-]
+Actor = Annotated[str | None, _option("--actor", metavar="NAME", help="Who decided, where the file does not say.")]
 Output = Annotated[Path | None, _option("--output", metavar="FILE", help="Write to a file, not to stdout.")]
 Limit = Annotated[int, _option("--limit", metavar="N", min=1, help="How many to show.")]
 Force = Annotated[bool, _option("--force", help="Move the name if it is taken.")]

@@ -19,6 +19,7 @@ from labelsvc.flows._models import newest, open_network
 from labelsvc.flows._session import Session, open_store, recorded, versions
 from labelsvc.labeling.rounds import Round, is_worse, stop_reason
 from labelsvc.labeling.select import check_thresholds
+from labelsvc.labeling.summary import ClassSummary
 from labelsvc.records import LabeledSamples, LabelSet, Listener, Model
 from labelsvc.store import certificates, label_sets, models, runs, samples
 from labelsvc.store.database import Store
@@ -81,6 +82,7 @@ def _repeated(store: Store, done: RunRecord, config: LabelConfig, listener: List
     label_set = label_sets.rollback(store, done.outcome["label_set"])
     say_kept(label_set, config.message, listener)
     rounds = tuple(Round(**one) for one in done.outcome["rounds"])
+    written = runs.get(store, label_set.run_id).outcome
     return LabelOutcome(
         done.run_id,
         label_set,
@@ -91,7 +93,8 @@ def _repeated(store: Store, done: RunRecord, config: LabelConfig, listener: List
         stop_reason=done.stop_reason,
         rounds=rounds,
         certificates=certificates.of_label_set(store, label_set.label_set_id),
-        refusal=runs.get(store, label_set.run_id).outcome.get("refusal"),
+        refusal=written["refusal"],
+        classes=tuple(ClassSummary(**one) for one in written["classes"]),
     )
 
 

@@ -153,8 +153,6 @@ def _gate(path: Path, task: Task, neighbourhood: unknown.Neighbourhood) -> dict[
         strange.append(block.numbers[block.familiarity < neighbourhood.limit])
     numbers = np.concatenate([*strange, np.empty(0, np.int64)])
     held_out = np.union1d(task.rows.hidden, task.rows.exam)
-    pool, known = (
-        unknown.Strange(int(among(numbers, rows).sum()), len(rows)) for rows in (task.rows.pool, held_out)
-    )
+    pool, known = (unknown.Strange(int(among(numbers, rows).sum()), len(rows)) for rows in (task.rows.pool, held_out))
     is_closed = unknown.looks_unknown(pool, known)
     return {"least_familiarity": neighbourhood.limit if is_closed else None, "unfamiliar": pool.share}

@@ -115,7 +115,7 @@ def test_a_stage_that_proves_nothing_is_extended(here: tuple[str | Path, ...], w
         (("--verdicts", "x.json"), 2, "--verdicts needs --actor NAME"),
         (("--verdicts", "x.json", "--actor", "ada"), 3, "there is no file x.json"),
         (("--extend", "latest"), 2, "there is no audit yet"),
-        (("--precision", "95"), 2, "--precision 95 must be between 0 and 1, such as 0.95"),
+        (("--precision", "95"), 2, "--precision 95 must lie between 0 and 1, such as 0.95"),
         (
             ("--precision", "0.9", "--n", "5"),
             4,

@@ -43,7 +43,7 @@ def test_a_precision_that_is_none_is_told(workspace: Path) -> None:
     """A share of 95 is a slip, and told in one line."""
     said = labelsvc("plan", "--precision", "95", "--workspace", workspace)
     assert (said.code, said.err.count("\n")) == (2, 1)
-    assert "--precision 95 must be between 0 and 1" in said.err
+    assert "--precision 95 must lie between 0 and 1" in said.err
 
 
 @pytest.mark.seconds

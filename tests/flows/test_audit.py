@@ -332,8 +332,8 @@ def test_a_set_without_labels_has_nothing_to_judge(ingested: Path, digits: Digit
 @pytest.mark.parametrize(
     ("told", "expected"),
     [
-        ({"precision": 1.0}, "--precision 1 must be between 0 and 1"),
-        ({"precision": 0.9, "confidence": 0.0}, "--confidence 0 must be between 0 and 1"),
+        ({"precision": 1.0}, "--precision 1 must lie between 0 and 1"),
+        ({"precision": 0.9, "confidence": 0.0}, "--confidence 0 must lie between 0 and 1"),
         ({"precision": 0.9, "n": 0}, "--n 0 must be at least 1"),
         ({"precision": 0.9, "stages": 0}, "--stages 0 must be at least 1"),
         ({"precision": 0.9, "seed": -1}, "--seed -1 must not be negative"),

@@ -74,7 +74,7 @@ def test_what_cannot_be_planned_is_refused(ingested: Path, tmp_path: Path) -> No
     """An unknown method, a precision that is none, and a folder without a workspace are told as anywhere."""
     with pytest.raises(UsageError, match="magic"):
         flows.plan(ingested, flows.PlanConfig(train=flows.TrainConfig(method="magic")))
-    with pytest.raises(UsageError, match=r"--precision 1 must be between 0 and 1"):
+    with pytest.raises(UsageError, match=r"--precision 1 must lie between 0 and 1"):
         flows.PlanConfig(precision=1.0)
     with pytest.raises(InputError, match="no workspace"):
         flows.plan(tmp_path / "nowhere", PLAN)
