@@ -43,6 +43,7 @@ CASES = [
     *(Case(f"fashion_1000-{seed}", 0.95, 100, 200) for seed in (0, 1, 2)),
     *(Case(f"{name}_2000-{seed}", 0.98, 200, 600) for name in ("mnist", "fashion") for seed in (0, 1)),
     *(Case(f"{name}_1000-{seed}", 0.95, 100, 200, 10.0) for name in ("mnist", "fashion") for seed in (0, 1)),
+    *(Case(f"fashion_1000-{seed}", 0.95, 100, 200, times) for times in (2.0, 4.0) for seed in (0, 1)),
     Case("mnist_without_7-0", 0.95, 90, 180, strangers=("7",)),
     Case("mnist_without_4_and_7-0", 0.95, 80, 160, strangers=("4", "7")),
     Case("mnist_with_clothes-0", 0.95, 100, 200, strangers=("clothes",)),
