@@ -176,7 +176,7 @@ def test_a_budget_is_turned_into_steps(ingested: Path) -> None:
     outcome = flows.train(ingested, replace(SHORT, steps=None, budget=1.5))
     assert outcome.steps > 0
     assert settled(ingested, outcome.run_id)["steps"] == outcome.steps
-    run = flows.list_runs(ingested)[0]
+    (run,) = (one for one in flows.list_runs(ingested) if one.run_id == outcome.run_id)
     assert (run.config["budget"], run.outcome["steps"]) == (1.5, outcome.steps)
 
 

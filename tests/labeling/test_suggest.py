@@ -20,7 +20,7 @@ def test_rows_are_suggested_once(rows: int, labeled: int, n: int, kinds: int) ->
     rng = np.random.default_rng(rows)
     places = rng.normal(size=(rows + labeled, 3)) if kinds else np.zeros((rows + labeled, 3))
     if kinds > 1:
-        places = places[rng.integers(0, kinds, len(places))]
+        places = places[rng.integers(0, min(kinds, len(places)), len(places))]
     found = suggest(places[:rows], places[rows:], rng.random(rows), n=n, seed=0)
     assert len(found) == len(set(found.places.tolist())) == min(n, rows)
     assert set(found.places.tolist()) <= set(range(rows))
