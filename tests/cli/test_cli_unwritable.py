@@ -30,7 +30,8 @@ def locked(flow: Flow, tmp_path: Path) -> Iterator[Path]:
     )  # its modules
     folder.chmod(0o555)
     for parent in (tmp_path, *tmp_path.parents[:3]):  # one more where several processes test
-        parent.chmod(parent.stat().st_mode | 0o055)
+        if parent.stat().st_mode & 0o055 != 0o055:
+            parent.chmod(parent.stat().st_mode | 0o055)
     is_root = os.geteuid() == 0
     if is_root:
         os.seteuid(NOBODY)  # root may write anywhere
