@@ -14,6 +14,7 @@ from labelsvc.config import IngestConfig, LabelConfig, TrainConfig
 from labelsvc.errors import InputError
 from labelsvc.flows._balance import THOROUGH, _balance
 from labelsvc.flows._words import Task, Words, shown
+from labelsvc.labeling import unknown
 from labelsvc.labeling.pool import answers, read_predictions
 from labelsvc.labeling.prior import adjust, estimate_prior
 from labelsvc.records import SILENCE, Model
@@ -71,8 +72,9 @@ def test_the_words_are_adjusted_to_the_pools_balance(shifted: Path) -> None:
     np.testing.assert_allclose([confidence for confidence, _ in after.values()], expected.max(axis=1))
 
 
-def test_strange_rows_say_nothing_of_the_balance(shifted: Path) -> None:
+def test_strange_rows_say_nothing_of_the_balance(shifted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The balance is estimated on those rows of the pool that are familiar enough, and on no calibration row."""
+    monkeypatch.setattr(unknown, "FEWEST_LABELS", 250)
     model = flows.label(shifted, ADJUSTED).model
     store, (path,) = store_of(shifted), shifted.glob("runs/*/predictions.parquet")
     task = Task(store, ADJUSTED, model, shown(store), SILENCE)
