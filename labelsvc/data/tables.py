@@ -1,4 +1,4 @@
-"""A few named columns of a small file that a person brings beside the pictures, as Parquet or CSV.
+"""A few named columns of a small file that a person brings or fills in, as Parquet or CSV.
 
 In CSV all is text, and a field without a character, not even quotes, is null. Knows nothing of what is in the columns.
 """
@@ -9,10 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 from pyarrow import csv
 
 from labelsvc.data.reading import opened
 from labelsvc.errors import InputError
+from labelsvc.workspace import written_beside
 
 Choice = Callable[[list[str]], list[str]]  # of all names of a file's columns, those to read
 
@@ -24,6 +26,15 @@ def read_columns(path: Path, choose: Choice) -> pa.Table:
         InputError: the file is missing, damaged or of another format, or ``choose`` refuses its columns.
     """
     return _csv(path, choose) if path.suffix.lower() == ".csv" else _parquet(path, choose)
+
+
+def write_table(path: Path, table: pa.Table) -> None:
+    """Write a small table for a person, as CSV where the name ends so, else as Parquet; it has its name when whole."""
+    with written_beside(path) as partial:
+        if path.suffix.lower() == ".csv":
+            csv.write_csv(table, partial)
+        else:
+            pq.write_table(table, partial, compression="zstd")
 
 
 def _parquet(path: Path, choose: Choice) -> pa.Table:

@@ -12,11 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
-from pyarrow import csv
 
 from labelsvc.config import digest
+from labelsvc.data.tables import write_table
 from labelsvc.errors import InputError
 from labelsvc.flows._inputs import rows_to_ask
 from labelsvc.flows._models import in_use, open_network
@@ -30,7 +29,7 @@ from labelsvc.store import samples, suspects
 from labelsvc.store.database import Store
 from labelsvc.store.runs import NewRun
 from labelsvc.training.predict import features_of
-from labelsvc.workspace import Workspace, find, written_beside
+from labelsvc.workspace import Workspace, find
 
 ROLES: tuple[Role, ...] = ("train", "validation", "calibration")
 SCHEMA = pa.schema(
@@ -202,12 +201,7 @@ def _say_what_is_read(rows: _Rows, listener: Listener) -> None:
 def _write(path: Path, found: Sequence[Issue]) -> None:
     """Write a row for each issue; ``decision``, ``label`` and ``actor`` are empty, for a person to fill in."""
     rows = [asdict(one) | {"id": one.sample_id} for one in found]
-    table = pa.Table.from_pylist(rows, schema=SCHEMA)
-    with written_beside(path) as partial:
-        if path.suffix.lower() == ".csv":
-            csv.write_csv(table, partial)
-        else:
-            pq.write_table(table, partial, compression="zstd")
+    write_table(path, pa.Table.from_pylist(rows, schema=SCHEMA))
 
 
 def _next(path: str | None, found: int) -> str:

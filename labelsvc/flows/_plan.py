@@ -91,7 +91,7 @@ def plan(workspace: str | Path, config: PlanConfig | None = None, *, listener: L
         promise=promise(
             config.precision,
             config.confidence,
-            calibration=_units(store, task.hidden),
+            calibration=samples.units(store, task.hidden),
             pool=len(task.pool) or None,
             look=certificates.next_look(store),
         ),
@@ -128,12 +128,6 @@ class _Task:
     @property
     def labeled(self) -> int:
         return len(self.train) + len(self.validation) + len(self.hidden)
-
-
-def _units(store: Store, numbers: SampleNumbers) -> int:
-    """Return how many rows count on their own: those of a group are one."""
-    groups = samples.groups(store, numbers)
-    return len(numbers) if groups is None else len(np.unique(groups))
 
 
 def _evidence(place: Workspace, task: _Task, config: PlanConfig, listener: Listener) -> Evidence:

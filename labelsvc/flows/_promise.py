@@ -78,12 +78,7 @@ class _Part:
 
 def provisional(task: Task, said: PseudoLabels, least: float | None) -> Ruling:
     """Return the threshold that validation rows suggest for a precision, else the default; nothing is promised."""
-    scene = _Scene(task, said, least)
-    seen = scene.exam.units(scene.exam.wrong(samples.given(task.store, "validation")))
-    confidence = scene.pool.said.confidence
-    candidates = certify.thresholds(confidence[np.isfinite(confidence)])
-    found = certify.suggested(candidates, seen, scene.precision)
-    return Ruling(DEFAULT_THRESHOLD if found is None else found, {})
+    return _Scene(task, said, least).suggested()
 
 
 def promise(session: Session, task: Task, said: PseudoLabels, least: float | None) -> Ruling:
@@ -189,18 +184,17 @@ class _Scene:
 
     def differing_acceptance(self, chosen: Mapping[str | None, Mapping[str, Any]]) -> str | None:
         """Say so if another share of the pool is accepted than of the calibration rows."""
-        accepted = tuple(sum(test[name] for test in chosen.values()) for name in ("checked", "pool"))
+        checked, labeled = (sum(test[name] for test in chosen.values()) for name in ("checked", "pool"))
         hidden, pool = (
             int(np.isfinite(part.units().accepted).sum()) + part.silent for part in (self.hidden, self.pool)
         )
-        familiar = (hidden, pool)
-        p_value = acceptance_differs((accepted[0], accepted[1]), familiar)
+        p_value = acceptance_differs((checked, labeled), (hidden, pool))
         if p_value is None:
             return None
-        shares = [f"{yes / max(total, 1):.1%}" for yes, total in zip(accepted, familiar, strict=True)]
         return (
-            f"the certificate is void: the rule accepts {shares[0]} of the calibration rows and {shares[1]} of the "
-            f"pool (p = {p_value:.1g}, tested at {LEVEL / 2:.1%}), so that the given labels do not resemble the pool"
+            f"the certificate is void: the rule accepts {checked / max(hidden, 1):.1%} of the calibration rows and "
+            f"{labeled / max(pool, 1):.1%} of the pool (p = {p_value:.1g}, tested at {LEVEL / 2:.1%}), so that the "
+            "given labels do not resemble the pool"
         )
 
     def certificates(
@@ -261,21 +255,24 @@ class _Scene:
 
     def refused(self, why: str, void: tuple[Certificate, ...] = ()) -> Ruling:
         """Return the ruling that promises nothing, with the threshold that --uncertified writes labels by."""
-        return replace(provisional(self.task, self.said, self.least), refusal=why, certificates=void)
+        return replace(self.suggested(), refusal=why, certificates=void)
+
+    def suggested(self) -> Ruling:
+        """Return the rule that validation rows suggest, else the default."""
+        seen = self.exam.units(self.exam.wrong(samples.given(self.task.store, "validation")))
+        confidence = self.pool.said.confidence
+        candidates = certify.thresholds(confidence[np.isfinite(confidence)])
+        found = certify.suggested(candidates, seen, self.precision)
+        return Ruling(DEFAULT_THRESHOLD if found is None else found, {})
 
 
 def _part(store: Store, said: PseudoLabels, numbers: NDArray[np.int64], least: float | None) -> _Part:
     chosen = said.where(among(said.numbers, numbers))
     confidence = np.where(is_familiar(chosen, least), chosen.confidence, -np.inf)
     groups = samples.groups(store, chosen.numbers)
-    silent = 0 if len(chosen) == len(numbers) else _units(store, numbers) - _units(store, chosen.numbers)
+    is_whole = len(chosen) == len(numbers)
+    silent = 0 if is_whole else samples.units(store, numbers) - samples.units(store, chosen.numbers)
     return _Part(replace(chosen, confidence=confidence), groups, silent)
-
-
-def _units(store: Store, numbers: NDArray[np.int64]) -> int:
-    """Return how many rows there are, the rows of a group as one."""
-    groups = samples.groups(store, numbers)
-    return len(numbers) if groups is None else len(np.unique(groups))
 
 
 def _furthest(claims: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:

@@ -6,18 +6,15 @@ is never chosen by what a model doubts.
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
-from PIL import Image
-from pyarrow import csv
 
 from labelsvc.config import SuggestConfig, digest
+from labelsvc.data.pictures import png
+from labelsvc.data.tables import write_table
 from labelsvc.errors import InputError, UsageError
 from labelsvc.flows._inputs import open_inputs
 from labelsvc.flows._models import is_kept, newest, open_network
@@ -36,7 +33,7 @@ from labelsvc.store.runs import NewRun
 from labelsvc.training.device import describe, find_device, prepare
 from labelsvc.training.predict import features_of, logits_of
 from labelsvc.training.rows import Rows, passing_rows
-from labelsvc.workspace import Workspace, find, written_beside
+from labelsvc.workspace import Workspace, find
 
 LARGEST = 8_000  # rows of the pool that are looked at, and labeled ones beside them
 DIMENSIONS = 64  # of what the network makes of a row, and of its patches
@@ -211,17 +208,6 @@ def _write(target: Path, suggestions: tuple[Suggestion, ...], pixels: Pixels) ->
         "confidence": pa.array([one.confidence for one in suggestions], pa.float64()),
         "reason": pa.array([one.reason for one in suggestions], pa.string()),
     }
-    with written_beside(target) as partial:
-        if target.suffix.lower() == ".csv":
-            csv.write_csv(pa.table(columns), partial)
-        else:
-            pictures = pa.array([{"bytes": png, "path": None} for png in _pngs(pixels)], PICTURE)
-            pq.write_table(pa.table({**columns, "image": pictures}), partial)
-
-
-def _pngs(pixels: Pixels) -> Iterator[bytes]:
-    """Yield pictures as PNG, of the size to which they were decoded."""
-    for picture in pixels:
-        file = io.BytesIO()
-        Image.fromarray(picture[:, :, 0] if picture.shape[2] == 1 else picture).save(file, "PNG")
-        yield file.getvalue()
+    if target.suffix.lower() != ".csv":
+        columns["image"] = pa.array([{"bytes": png(picture), "path": None} for picture in pixels], PICTURE)
+    write_table(target, pa.table(columns))

@@ -7,9 +7,8 @@ import numpy as np
 from labelsvc.flows._promise import Ruling
 from labelsvc.flows._words import Task, Words
 from labelsvc.labeling.pool import joined, prediction_blocks
-from labelsvc.labeling.select import among, is_familiar, thresholds_by_class
+from labelsvc.labeling.select import among, is_accepted, thresholds_by_class
 from labelsvc.labeling.summary import Checked, ClassSummary, Tally, summarise
-from labelsvc.records import PseudoLabels
 from labelsvc.store import samples
 
 
@@ -17,18 +16,14 @@ def summaries(task: Task, said: Words, ruling: Ruling) -> tuple[ClassSummary, ..
     """Return a line for each class of what a rule accepts of a model's words."""
     classes = task.model.classes
     thresholds = thresholds_by_class(ruling.threshold, ruling.class_thresholds, classes)
-
-    def accepted(block: PseudoLabels) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-        confident = block.confidence >= thresholds[block.classes]
-        return confident & is_familiar(block, said.least_familiarity)
-
     tally, exam = Tally.empty(len(classes)), []
     for block in prediction_blocks(said.path, classes):
         pool = block.where(among(block.numbers, task.rows.pool))
-        tally = tally.add(pool.classes, accepted(pool), pool.confidence)
+        tally = tally.add(pool.classes, is_accepted(pool, thresholds, said.least_familiarity), pool.confidence)
         exam.append(block.where(among(block.numbers, task.rows.exam)))
     given, seen = samples.given(task.store, "validation"), joined(exam)
     if not len(seen):
         return summarise(tally, classes)
     truth = given.classes[np.searchsorted(given.numbers, seen.numbers)]
-    return summarise(tally, classes, Checked(seen.classes, accepted(seen), truth))
+    accepted = is_accepted(seen, thresholds, said.least_familiarity)
+    return summarise(tally, classes, Checked(seen.classes, accepted, truth))

@@ -102,8 +102,9 @@ def _said(share: float) -> str:
 def _asked(session: Session, task: Task) -> dict[str, Any]:
     path = session.folder / "predictions.parquet"
     device, numbers = task.config.device, task.rows.numbers
-    prepare(find_device(device))
-    network = open_network(session.workspace, task.model).to(find_device(device))
+    place = find_device(device)
+    prepare(place)
+    network = open_network(session.workspace, task.model).to(place)
     neighbourhood = _neighbourhood(session, network, task.rows, device)
     answers = _answers(session, network, task.model, numbers, neighbourhood)
     for done in write_predictions(path, answers, task.model.classes):

@@ -40,8 +40,15 @@ def accept(
     candidates: PseudoLabels, thresholds: NDArray[np.float64], least_familiarity: float | None = None
 ) -> PseudoLabels:
     """Return the familiar candidates whose confidence is at or above the threshold of their own class."""
+    return candidates.where(is_accepted(candidates, thresholds, least_familiarity))
+
+
+def is_accepted(
+    candidates: PseudoLabels, thresholds: NDArray[np.float64], least_familiarity: float | None = None
+) -> NDArray[np.bool_]:
+    """Return which candidates ``accept`` would return."""
     confident = candidates.confidence >= thresholds[candidates.classes]
-    return candidates.where(confident & is_familiar(candidates, least_familiarity))
+    return confident & is_familiar(candidates, least_familiarity)
 
 
 def is_familiar(candidates: PseudoLabels, least: float | None) -> NDArray[np.bool_]:

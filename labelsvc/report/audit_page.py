@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import io
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,8 +16,7 @@ from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any
 
-from PIL import Image
-
+from labelsvc.data.pictures import png
 from labelsvc.data.verdict_files import SCHEMA_VERSION
 from labelsvc.records import Pixels, Shown
 
@@ -89,10 +87,7 @@ def _row(row: PageRow, *, shows_label: bool) -> dict[str, Any]:
 
 def _picture(pixels: Pixels) -> dict[str, Any]:
     """Return a picture as a PNG in a data: URI, with its size."""
-    grey = pixels.shape[2] == 1
-    file = io.BytesIO()
-    Image.fromarray(pixels[:, :, 0] if grey else pixels).save(file, "PNG")
-    data = base64.b64encode(file.getvalue()).decode("ascii")
+    data = base64.b64encode(png(pixels)).decode("ascii")
     return {"picture": f"data:image/png;base64,{data}", "height": pixels.shape[0], "width": pixels.shape[1]}
 
 

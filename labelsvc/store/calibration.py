@@ -15,8 +15,9 @@ import duckdb
 
 from labelsvc.config import digest
 from labelsvc.records import LabeledSamples
+from labelsvc.store.certificates import look_number
 from labelsvc.store.database import Store, arrow, now
-from labelsvc.store.samples import IN_FORCE, column, digest_of
+from labelsvc.store.samples import IN_FORCE, digest_of, labeled_samples
 
 NO_CLASS = -1  # of a calibration row of which a reviewer said that no class fits: every label of it is wrong
 
@@ -47,13 +48,12 @@ def look(store: Store, run_id: str, asked: str, judge: Judge) -> Look:
     The same question about the same labels returns the stored answer, and spends nothing.
     """
     with store.writing() as connection:
-        found = arrow(connection, _LABELS)
-        labels = LabeledSamples(column(found, "sample_no"), column(found, "class"))
+        labels = labeled_samples(arrow(connection, _LABELS))
         question = digest(asked, digest_of(labels.numbers, labels.classes))
         known = _known(connection, question)
         if known is not None:
             return known
-        number = _next(connection)
+        number = look_number(connection)
         level, answer = judge(labels, number)
         connection.execute(
             "INSERT INTO look (look, question, level, answer, run_id, created_at) VALUES (?, ?, ?, ?, ?, ?)",
@@ -65,15 +65,10 @@ def look(store: Store, run_id: str, asked: str, judge: Judge) -> Look:
 def labels_digest(store: Store) -> str:
     """Return a digest of the calibration rows and their labels: the same one, the same answers."""
     with store.reading() as connection:
-        found = arrow(connection, _LABELS)
-    return digest_of(column(found, "sample_no"), column(found, "class"))
+        labels = labeled_samples(arrow(connection, _LABELS))
+    return digest_of(labels.numbers, labels.classes)
 
 
 def _known(connection: duckdb.DuckDBPyConnection, question: str) -> Look | None:
     rows = connection.execute("SELECT look, level, answer FROM look WHERE question = ?", [question]).fetchall()
     return Look(rows[0][0], rows[0][1], json.loads(rows[0][2]), repeated=True) if rows else None
-
-
-def _next(connection: duckdb.DuckDBPyConnection) -> int:
-    ((number,),) = connection.execute("SELECT count(*) + 1 FROM look").fetchall()
-    return int(number)

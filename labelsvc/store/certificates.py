@@ -53,7 +53,12 @@ def insert(connection: duckdb.DuckDBPyConnection, certificates: Sequence[Certifi
 def next_look(store: Store) -> int:
     """Return which look the next reading of the calibration labels would be, from 1."""
     with store.reading() as connection:
-        ((number,),) = connection.execute("SELECT count(*) + 1 FROM look").fetchall()
+        return look_number(connection)
+
+
+def look_number(connection: duckdb.DuckDBPyConnection) -> int:
+    """Return the same within a transaction of the caller's."""
+    ((number,),) = connection.execute("SELECT count(*) + 1 FROM look").fetchall()
     return int(number)
 
 

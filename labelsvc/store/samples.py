@@ -142,6 +142,12 @@ def groups(store: Store, numbers: SampleNumbers) -> NDArray[np.int64] | None:
         return column(arrow(connection, _GROUPS), "group_no")
 
 
+def units(store: Store, numbers: SampleNumbers) -> int:
+    """Return how many of ``numbers`` count on their own: the rows of a group are one."""
+    found = groups(store, numbers)
+    return len(numbers) if found is None else len(np.unique(found))
+
+
 def locations(store: Store, numbers: SampleNumbers) -> tuple[Located, ...]:
     """Return where each of ``numbers`` lies, by dataset; a sample of several datasets lies in the oldest."""
     with store.reading() as connection:
