@@ -17,7 +17,8 @@ from labelsvc.flows._room import Room
 from labelsvc.networks import weights
 from labelsvc.records import MetricPoint, Progress
 from labelsvc.training.checkpoint import save
-from labelsvc.training.loop import Interval, Lesson, Plan, State, run
+from labelsvc.training.lesson import Lesson
+from labelsvc.training.loop import Interval, Plan, State, run
 from labelsvc.training.predict import logits_of
 from labelsvc.training.watch import Watch
 

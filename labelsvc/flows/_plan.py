@@ -212,7 +212,7 @@ def _space(task: _Task, room: Room | None) -> Space:
     blank = torch.zeros(2, shape.channels, shape.height, shape.width, device=room.device)
     each = kept_bytes(network, blank) // len(blank)
     inputs = len(task.train) + len(task.validation) + (shown if in_pool else 0)
-    views = recipe.labeled_batch + in_pool * (2 if room.assignment.method.needs_strong else 1)
+    views = recipe.labeled_batch + in_pool * len(room.assignment.method.pool_views)
     memory = {
         "decoded inputs": inputs * shape.values,
         "network": COPIES * weights,

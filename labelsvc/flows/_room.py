@@ -22,8 +22,8 @@ from labelsvc.networks import PictureClassifier
 from labelsvc.records import LabeledSamples, Listener, ModelRole, Preprocessing, SampleNumbers
 from labelsvc.store import samples
 from labelsvc.training.device import find_device, prepare
-from labelsvc.training.loop import Lesson
-from labelsvc.training.rows import Rows, open_rows
+from labelsvc.training.lesson import Lesson
+from labelsvc.training.rows import Rows, mixed, open_rows
 
 STATISTICS_ROWS = 4096  # from which the inputs' mean and deviation are taken
 
@@ -65,9 +65,11 @@ class Room:
     network: str
     views: str
 
-    def make_network(self) -> PictureClassifier:
-        """Return the network as it is before the first step, always the same."""
-        return networks.build(self.network, self.preprocessing, len(self.classes), seed=self.assignment.config.seed)
+    def make_network(self, number: int = 0) -> PictureClassifier:
+        """Return the network as it is before the first step, always the same; other numbers have other weights."""
+        seed = self.assignment.config.seed
+        seed = mixed(seed, number) if number else seed
+        return networks.build(self.network, self.preprocessing, len(self.classes), seed=seed)
 
     def rows(self, numbers: SampleNumbers) -> Rows:
         """Return the inputs of samples on the device."""

@@ -19,7 +19,8 @@ from labelsvc.records import Listener, MetricPoint, Model
 from labelsvc.store import models, runs
 from labelsvc.store.identifiers import new_id
 from labelsvc.training.checkpoint import load
-from labelsvc.training.loop import Lesson, Plan, State, begin
+from labelsvc.training.lesson import Lesson
+from labelsvc.training.loop import Plan, State, begin
 from labelsvc.training.predict import logits_of
 from labelsvc.training.probe import steps_for
 from labelsvc.workspace import written_beside
@@ -42,7 +43,7 @@ def teach(session: Session, assignment: Assignment, listener: Listener) -> Model
     plan = _plan(room, lesson)
     _write_resolved(room, plan)
     session.outcome = {"steps": plan.steps}
-    state = begin(room.make_network(), lesson, plan)
+    state = begin(room.make_network, lesson, plan)
     points = load(state, checkpoint) if checkpoint.exists() else []
     listener.note(_opening(room, lesson, plan, done=state.step))
     follow(room, state, lesson, plan, points)

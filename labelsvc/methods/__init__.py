@@ -16,7 +16,7 @@ from labelsvc.methods.softmatch import SoftMatch
 from labelsvc.methods.supervised import Supervised
 from labelsvc.optim.recipe import Recipe
 
-METHODS: Mapping[str, type[Any]] = {
+METHODS: Mapping[str, type[Method]] = {
     "supervised": Supervised,
     "pseudo-label": PseudoLabel,
     "softmatch": SoftMatch,

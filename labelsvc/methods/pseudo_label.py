@@ -26,22 +26,23 @@ from torch import Tensor, nn
 
 from labelsvc.errors import UsageError
 from labelsvc.losses import cross_entropy, largest_share
-from labelsvc.methods.contract import Batch, Course, Losses, Networks, Problem, Turn, both_at_once
+from labelsvc.methods.contract import Batch, Course, Losses, Method, Moment, Networks, Turn, both_at_once
+from labelsvc.methods.hyperparameters import choice, number
 from labelsvc.optim.recipe import Recipe
 
 T2 = {"lee": 600.0, "alternating": 700.0}
 
 
 @dataclass(frozen=True)
-class PseudoLabel:
+class PseudoLabel(Method):
     """Learn from one's own best guesses, more and more."""
 
-    form: str = "lee"
-    alpha_f: float = 3.0  # α_f
-    t1: float = 100.0  # T1
-    t2: float = 0.0  # T2; 0 is the form's own
-    rest: float = 50.0  # counts of t at α_f
-    every: int = 50  # pool batches from one labeled epoch to the next, alternating
+    form: str = choice("lee", tuple(T2), "both terms in each step, or a labeled epoch now and then")
+    alpha_f: float = number(3.0, 0, 100, "the pool's weight in the end", symbol="α_f")
+    t1: float = number(100.0, 0, 1e6, "count of labeled epochs at which the pool's weight leaves 0", symbol="T1")
+    t2: float = number(0.0, 0, 1e6, "count at which it is α_f; 0 is the form's own, 600 or 700", symbol="T2")
+    rest: float = number(50.0, 0, 1e6, "counts at α_f")
+    every: int = number(50, 1, 1_000_000, "pool batches from one labeled epoch to the next, alternating")
     recipe: Recipe = field(
         default_factory=lambda: Recipe(
             learning_rate=0.1,
@@ -54,19 +55,17 @@ class PseudoLabel:
         )
     )
 
-    needs_pool = True
-    needs_strong = False
-    labeled_view = "weak"
+    pool_views = ("weak",)
+    citation = "Lee, ICML workshop 2013"
+    advice = (
+        "To repeat the paper or its tutorial: form=alternating holds up with a hundred labels for each class. With a "
+        "handful it believes its own first mistakes."
+    )
 
     def __post_init__(self) -> None:
-        if self.form not in T2:
-            raise UsageError(f"form={self.form!r} must be one of {', '.join(T2)}")
-        if not 0 < self.t1 < self.end_of_rise < 1e6:
-            raise UsageError(f"t1={self.t1:g} and t2={self.end_of_rise:g} must be 0 < t1 < t2 < 1e6")
-        checks = {"alpha_f": 0 <= self.alpha_f <= 100, "rest": 0 <= self.rest < 1e6, "every": self.every >= 1}
-        for name, holds in checks.items():
-            if not holds:
-                raise UsageError(f"{name}={getattr(self, name)} is out of bounds")
+        super().__post_init__()
+        if not 0 < self.t1 < self.end_of_rise:
+            raise UsageError(f"t1={self.t1:g} and t2={self.end_of_rise:g} must be 0 < t1 < t2")
 
     @property
     def end_of_rise(self) -> float:
@@ -113,10 +112,13 @@ class PseudoLabel:
         batch = block * self.every + (place - pace.labeled_batches if after else 0)
         return Turn(range(0), pace.pool(epoch, batch), self.alpha(self.t1 + (done + after) / scale))
 
-    def init(self, problem: Problem) -> None:
-        """Remember nothing."""
-
-    def loss(self, networks: Networks, memory: None, batch: Batch, progress: float) -> tuple[Losses, None]:  # noqa: ARG002
+    def loss(
+        self,
+        networks: Networks,
+        memory: None,
+        batch: Batch,
+        moment: Moment,  # noqa: ARG002
+    ) -> tuple[Losses, None]:
         """Return the labeled loss plus α times the pool's (eq. 15), whichever of them the turn has."""
         model, alpha = networks.model, batch.pool_weight
         figures, total = {}, torch.zeros((), device=batch.labeled.device)
@@ -124,8 +126,9 @@ class PseudoLabel:
             labeled = cross_entropy(model(batch.labeled), batch.classes)
             figures["labeled loss"] = labeled.detach()
             total = total + labeled
-        if batch.weak is not None:
-            logits, guess = model(batch.weak), guesses(model, batch.weak)
+        if batch.pool:
+            (weak,) = batch.pool
+            logits, guess = model(weak), guesses(model, weak)
             pool = cross_entropy(logits, guess)  # H(y', f(u))
             figures |= {"pool loss": pool.detach(), "alpha": torch.full_like(total.detach(), alpha)}
             figures["largest class"] = largest_share(guess, logits.shape[1])

@@ -22,9 +22,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from labelsvc.errors import UsageError
 from labelsvc.losses import cross_entropy, largest_share, weighted_cross_entropy
-from labelsvc.methods.contract import Batch, Course, Losses, Networks, Problem, Turn, both_at_once
+from labelsvc.methods.contract import Batch, Losses, Method, Moment, Networks, Problem
+from labelsvc.methods.hyperparameters import number
 from labelsvc.optim.recipe import Recipe
 
 
@@ -39,35 +39,17 @@ class Running:
 
 
 @dataclass(frozen=True)
-class SoftMatch:
+class SoftMatch(Method):
     """Weigh each pool row by how confident it is beside the pool's running confidence."""
 
-    lambda_max: float = 1.0  # λ_max
-    sigmas: float = 2.0  # n: the bell is n times narrower than σ
-    momentum_stat: float = 0.999  # m
-    weight: float = 1.0  # w
+    lambda_max: float = number(1.0, 0, 10, "the weight of a confident row", symbol="λ_max")
+    sigmas: float = number(2.0, 0.1, 10, "how many times narrower than σ the bell is", symbol="n")
+    momentum_stat: float = number(0.999, 0, 1, "of the running mean, variance and marginal", symbol="m")
+    weight: float = number(1.0, 0, 100, "of the pool's loss", symbol="w")
     recipe: Recipe = field(default_factory=lambda: Recipe(learning_rate=0.06, ema_decay=0.998, pool_batch=192))
 
-    needs_pool = True
-    needs_strong = True
-    labeled_view = "weak"
-
-    def __post_init__(self) -> None:
-        for name, low, high in (
-            ("lambda_max", 0, 10),
-            ("sigmas", 0.1, 10),
-            ("momentum_stat", 0, 1),
-            ("weight", 0, 100),
-        ):
-            if not low <= getattr(self, name) <= high:
-                raise UsageError(f"{name}={getattr(self, name)} must lie between {low} and {high}")
-
-    def turn(self, step: int, course: Course) -> Turn:  # noqa: ARG002
-        """Take both kinds of rows at every step."""
-        return both_at_once(self.recipe, step)
-
-    def published_steps(self, course: Course) -> None:
-        """Name no length: its schedule is one of shares."""
+    citation = "Chen et al., ICLR 2023"
+    advice = "The default for pictures: of the methods here that take few labels well, the one that needs least care."
 
     def init(self, problem: Problem) -> Running:
         """Start as if every class were as likely and confidence were that of a guess."""
@@ -80,17 +62,17 @@ class SoftMatch:
         networks: Networks,
         memory: Running,
         batch: Batch,
-        progress: float,  # noqa: ARG002
+        moment: Moment,  # noqa: ARG002
     ) -> tuple[Losses, Running]:
         """Return labeled cross-entropy plus the weighted one of the pool, each a mean over all its rows."""
-        assert batch.weak is not None and batch.strong is not None, "softmatch is given a pool"
+        weak, strong = batch.pool
         with torch.no_grad():
-            probabilities = networks.model(batch.weak).softmax(dim=1)  # p
+            probabilities = networks.model(weak).softmax(dim=1)  # p
             memory = self._follow_marginal(memory, probabilities)
             confidence, guess = align(probabilities, memory).max(dim=1)  # max p̃
             memory = self._follow_confidence(memory, confidence)
             weights = self.weigh(confidence, memory)  # λ
-        logits = networks.model(torch.cat([batch.labeled, batch.strong]))
+        logits = networks.model(torch.cat([batch.labeled, strong]))
         labeled = cross_entropy(logits[: len(batch.labeled)], batch.classes)
         pool = weighted_cross_entropy(logits[len(batch.labeled) :], guess, weights)
         figures = {

@@ -10,40 +10,31 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from labelsvc.errors import UsageError
 from labelsvc.losses import cross_entropy
-from labelsvc.methods.contract import Batch, Course, Losses, Networks, Problem, Turn, both_at_once
+from labelsvc.methods.contract import Batch, Losses, Method, Moment, Networks
+from labelsvc.methods.hyperparameters import choice, number
 from labelsvc.optim.recipe import Recipe
 
 
 @dataclass(frozen=True)
-class Supervised:
+class Supervised(Method):
     """Learn from the labeled rows and nothing else."""
 
-    smoothing: float = 0.0  # ε
-    labeled_view: str = "weak"
+    smoothing: float = number(0.0, 0, 0.999, "label smoothing", symbol="ε")
+    labeled_view: str = choice("weak", ("weak", "strong"), "the view of labeled rows")
     recipe: Recipe = field(default_factory=lambda: Recipe(learning_rate=0.06, ema_decay=0.996))
 
-    needs_pool = False
-    needs_strong = False
+    pool_views = ()
+    citation = "the baseline; label smoothing: Szegedy et al., 2015"
+    advice = "Where there is no pool, or to see what the pool is worth: every other method has to beat it."
 
-    def __post_init__(self) -> None:
-        if not 0 <= self.smoothing < 1:
-            raise UsageError(f"smoothing={self.smoothing} must lie in [0, 1)")
-        if self.labeled_view not in ("weak", "strong"):
-            raise UsageError(f"labeled_view={self.labeled_view!r} must be weak or strong")
-
-    def turn(self, step: int, course: Course) -> Turn:  # noqa: ARG002
-        """Take a labeled batch at every step."""
-        return both_at_once(self.recipe, step)
-
-    def published_steps(self, course: Course) -> None:
-        """Name no length: its schedule is one of shares."""
-
-    def init(self, problem: Problem) -> None:
-        """Remember nothing."""
-
-    def loss(self, networks: Networks, memory: None, batch: Batch, progress: float) -> tuple[Losses, None]:  # noqa: ARG002
+    def loss(
+        self,
+        networks: Networks,
+        memory: None,
+        batch: Batch,
+        moment: Moment,  # noqa: ARG002
+    ) -> tuple[Losses, None]:
         """Return the cross-entropy, a mean over the labeled rows."""
         loss = cross_entropy(networks.model(batch.labeled), batch.classes, smoothing=self.smoothing)
         return Losses(loss, {"labeled loss": loss.detach()}), memory

@@ -30,7 +30,12 @@ class Optimiser:
     def step(self, loss: Tensor, progress: float) -> None:
         """Take one step down ``loss``, at the rate that the schedule gives at ``progress`` (0 to 1)."""
         for group in self.descent.param_groups:
-            group["lr"] = self._recipe.learning_rate * self._schedule(progress)
+            group["lr"] = self.rate(progress)
         self.descent.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        with torch.autocast(loss.device.type, enabled=False):
+            loss.backward()  # type: ignore[no-untyped-call]
         self.descent.step()
+
+    def rate(self, progress: float) -> float:
+        """Return the learning rate at ``progress``."""
+        return self._recipe.learning_rate * self._schedule(progress)

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from labelsvc.errors import InputError
-from labelsvc.methods.contract import Memory
+from labelsvc.methods.contract import Learner, Memory
 from labelsvc.records import MetricPoint
 from labelsvc.training.loop import State
 from labelsvc.workspace import written_beside
@@ -25,9 +25,9 @@ def save(state: State, curves: Sequence[MetricPoint], path: Path) -> None:
     """Write everything that changes while training, and the curves so far; ``path`` holds one state or the next."""
     kept = {
         "step": state.step,
-        "model": state.model.state_dict(),
+        "student": _learnt(state.student),
         "average": state.average.network.state_dict(),
-        "descent": state.optimiser.descent.state_dict(),
+        "partner": None if state.partner is None else _learnt(state.partner),
         "memory": _tensors(state.memory),
         "generator": state.generator.get_state(),
         "curves": [dataclasses.astuple(point) for point in curves],
@@ -46,16 +46,26 @@ def load(state: State, path: Path) -> list[MetricPoint]:
     """
     try:
         kept: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        state.model.load_state_dict(kept["model"])
+        _put(state.student, kept["student"])
         state.average.network.load_state_dict(kept["average"])
-        state.optimiser.descent.load_state_dict(kept["descent"])
-    except (RuntimeError, ValueError, KeyError, EOFError, pickle.UnpicklingError) as error:
+        if state.partner is not None:
+            _put(state.partner, kept["partner"])
+    except (RuntimeError, ValueError, KeyError, TypeError, EOFError, pickle.UnpicklingError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"the checkpoint {path} cannot be taken up ({reason}); remove it to train anew") from error
     state.memory = _filled(state.memory, kept["memory"])
     state.generator.set_state(kept["generator"])
     state.step = kept["step"]
     return [MetricPoint(*point) for point in kept["curves"]]
+
+
+def _learnt(learner: Learner) -> dict[str, Any]:
+    return {"network": learner.network.state_dict(), "descent": learner.optimiser.descent.state_dict()}
+
+
+def _put(learner: Learner, kept: dict[str, Any]) -> None:
+    learner.network.load_state_dict(kept["network"])
+    learner.optimiser.descent.load_state_dict(kept["descent"])
 
 
 def _tensors(memory: Memory) -> dict[str, torch.Tensor]:

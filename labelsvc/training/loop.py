@@ -8,38 +8,33 @@ the plan's seed: the same plan on the same CPU and thread count gives the same w
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import torch
-from jaxtyping import Float, Int
 from torch import Tensor
 
 from labelsvc.errors import UsageError
-from labelsvc.methods.contract import Batch, Course, Losses, Memory, Method, Networks, Problem
+from labelsvc.methods.contract import (
+    Batch,
+    Learner,
+    Losses,
+    Memory,
+    Method,
+    Moment,
+    Networks,
+    PairedMethod,
+    Problem,
+)
 from labelsvc.networks import PictureClassifier
 from labelsvc.optim.average import Average
 from labelsvc.optim.optimiser import Optimiser
 from labelsvc.optim.precision import autocast, find_dtype
-from labelsvc.training.rows import Rows, Shuffle, mixed
-from labelsvc.views import Views
+from labelsvc.training.lesson import Lesson, Sampler
+from labelsvc.training.rows import mixed
 
-
-@dataclass(frozen=True)
-class Lesson:
-    """What a network learns from: labeled rows with their classes, the pool, and how to view them."""
-
-    labeled: Rows
-    classes: Int[Tensor, " labeled"]
-    pool: Rows | None
-    views: Views
-    prior: Float[Tensor, " classes"]
-
-    def course(self, method: Method, steps: int) -> Course:
-        """Return how long a training of ``steps`` steps is, as a method sees it."""
-        pool = self.pool if method.needs_pool else None
-        return Course(len(self.labeled), len(pool or ()), steps)
+MakeNetwork = Callable[[int], PictureClassifier]  # number 0 is the network that is trained, number 1 a partner's
 
 
 @dataclass(frozen=True)
@@ -57,9 +52,9 @@ class Plan:
 class State:
     """All that changes while training."""
 
-    model: PictureClassifier
+    student: Learner
     average: Average
-    optimiser: Optimiser
+    partner: Learner | None
     memory: Memory
     generator: torch.Generator
     step: int = 0
@@ -67,7 +62,7 @@ class State:
     @property
     def networks(self) -> Networks:
         """The networks as methods see them."""
-        return Networks(self.model, self.average.network)
+        return Networks(self.student.network, self.average.network)
 
 
 @dataclass(frozen=True)
@@ -78,26 +73,49 @@ class Interval:
     figures: Mapping[str, float]
 
 
-def begin(network: PictureClassifier, lesson: Lesson, plan: Plan) -> State:
-    """Return the state before the first step; ``network`` is moved to the device and trained in place.
+def begin(make_network: MakeNetwork, lesson: Lesson, plan: Plan) -> State:
+    """Return the state before the first step.
 
     Raises:
-        UsageError: there is nothing labeled, or the method needs a pool and there is none.
+        UsageError: there is nothing labeled, or the method needs a pool, a stored teacher's words of it, or rows to
+            hold out, and there are none.
     """
+    method = plan.method
     if len(lesson.labeled) == 0:
         raise UsageError("there are no labeled rows to train on; ingest a file with a label column")
-    if plan.method.needs_pool and (lesson.pool is None or len(lesson.pool) == 0):
+    if method.needs_pool and (lesson.pool is None or len(lesson.pool) == 0):
         raise UsageError("this method learns from a pool and there is none; ingest unlabeled rows")
-    model = network.to(plan.device).train()
+    if method.needs_teacher and lesson.targets is None:
+        raise UsageError("this method learns from a stored teacher and there is none; give --teacher MODEL")
+    if method.holdout and not lesson.course(method, plan.steps).held_out:
+        raise UsageError(
+            f"holdout={method.holdout:g} keeps none of {len(lesson.labeled)} labeled rows, as no class may lose its "
+            "last; bring more labels, or choose another method or form"
+        )
+    network = make_network(0).to(plan.device).train()
+    problem = Problem(lesson.prior.to(plan.device), len(lesson.pool or ()))
     generator = torch.Generator(device=plan.device).manual_seed(plan.seed)
-    memory = plan.method.init(Problem(lesson.prior.to(plan.device)))
-    average = Average(model, plan.method.recipe.ema_decay)
-    return State(model, average, Optimiser(model, plan.method.recipe), memory, generator)
+    return State(
+        Learner(network, Optimiser(network, method.recipe)),
+        Average(network, method.recipe.ema_decay),
+        _partner(make_network, problem, plan),
+        method.init(problem),
+        generator,
+    )
+
+
+def _partner(make_network: MakeNetwork, problem: Problem, plan: Plan) -> Learner | None:
+    if not isinstance(plan.method, PairedMethod):
+        return None
+    with torch.random.fork_rng():
+        torch.manual_seed(mixed(plan.seed, 1))
+        network = plan.method.partner(lambda: make_network(1), problem).to(plan.device).train()
+    return Learner(network, Optimiser(network, plan.method.partner_recipe))
 
 
 def run(state: State, lesson: Lesson, plan: Plan) -> Iterator[Interval]:
     """Step until the plan's end, pausing after each step in ``plan.pauses`` and after the last."""
-    sampler = Sampler(lesson, plan)
+    sampler = Sampler(lesson, plan.method, steps=plan.steps, seed=plan.seed)
     measured = _Measured()
     while state.step < plan.steps:
         losses = take_step(state, sampler.draw(state.step, state.generator), plan)
@@ -108,12 +126,21 @@ def run(state: State, lesson: Lesson, plan: Plan) -> Iterator[Interval]:
 
 def take_step(state: State, batch: Batch, plan: Plan) -> Losses:
     """Take one step on a batch: loss, descent, average."""
-    progress = state.step / plan.steps
+    moment = Moment(state.step / plan.steps, state.generator)
     with _dropout(plan, state.step), autocast(plan.device, find_dtype(plan.device)):
-        losses, state.memory = plan.method.loss(state.networks, state.memory, batch, progress)
-    state.optimiser.step(losses.total, progress)
+        losses = _descend(state, batch, moment, plan.method)
     state.average.update(state.step)
     state.step += 1
+    return losses
+
+
+def _descend(state: State, batch: Batch, moment: Moment, method: Method) -> Losses:
+    if isinstance(method, PairedMethod):
+        assert state.partner is not None, "begin made one"
+        losses, state.memory = method.step(state.student, state.partner, state.memory, batch, moment)
+        return losses
+    losses, state.memory = method.loss(state.networks, state.memory, batch, moment)
+    state.student.optimiser.step(losses.total, moment.progress)
     return losses
 
 
@@ -127,34 +154,6 @@ def _dropout(plan: Plan, step: int) -> Iterator[None]:
         else:
             torch.default_generator.manual_seed(mixed(plan.seed, step))  # torch.manual_seed costs a quarter of a ms
         yield
-
-
-class Sampler:
-    """Batches by step number: shuffled labeled rows, shuffled pool rows, and their views."""
-
-    def __init__(self, lesson: Lesson, plan: Plan) -> None:
-        self._lesson = lesson
-        self._method = plan.method
-        self._pool = lesson.pool if plan.method.needs_pool else None
-        self._course = lesson.course(plan.method, plan.steps)
-        self._labeled_view = lesson.views.strong if plan.method.labeled_view == "strong" else lesson.views.weak
-        self._labeled_order = Shuffle(self._course.labeled, plan.seed)
-        self._pool_order = Shuffle(self._course.pool, plan.seed + 1)
-
-    def draw(self, step: int, generator: torch.Generator) -> Batch:
-        """Return the batch of a step: the rows by the step's number, their views by the generator."""
-        turn = self._method.turn(step, self._course)
-        index = self._labeled_order.take(turn.labeled)
-        labeled = self._lesson.labeled.take(index)
-        if len(index):
-            labeled = self._labeled_view(labeled, generator)
-        classes = self._lesson.classes[index].to(labeled.device, non_blocking=True)
-        if self._pool is None or not turn.pool:
-            return Batch(labeled, classes, pool_weight=turn.pool_weight)
-        pool = self._pool.take(self._pool_order.take(turn.pool))
-        weak = self._lesson.views.weak(pool, generator)
-        strong = self._lesson.views.strong(pool, generator) if self._method.needs_strong else None
-        return Batch(labeled, classes, weak, strong, turn.pool_weight)
 
 
 class _Measured:

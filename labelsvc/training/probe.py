@@ -6,7 +6,6 @@ The number is stored with the run and nothing later reads the clock.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
 import torch
 from jaxtyping import Float
@@ -14,14 +13,15 @@ from torch import Tensor
 
 from labelsvc.errors import UsageError
 from labelsvc.networks import PictureClassifier
-from labelsvc.training.loop import Lesson, Plan, begin, run
+from labelsvc.training.lesson import Lesson
+from labelsvc.training.loop import MakeNetwork, Plan, begin, run
 
 WARM_UP = 5  # steps that are slower than the rest
 SHARE = 0.03  # of the budget that timing may take
 SECONDS = (0.5, 10.0)  # and its bounds
 
 
-def steps_for(budget: float, make_network: Callable[[], PictureClassifier], lesson: Lesson, plan: Plan) -> int:
+def steps_for(budget: float, make_network: MakeNetwork, lesson: Lesson, plan: Plan) -> int:
     """Return how many steps of ``plan`` fit into ``budget`` seconds, the timing included.
 
     The timed steps are taken by a network of their own, which is thrown away.
@@ -37,11 +37,11 @@ def steps_for(budget: float, make_network: Callable[[], PictureClassifier], less
     return affordable
 
 
-def seconds_per_step(timing: float, make_network: Callable[[], PictureClassifier], lesson: Lesson, plan: Plan) -> float:
+def seconds_per_step(timing: float, make_network: MakeNetwork, lesson: Lesson, plan: Plan) -> float:
     """Return how long a step of ``plan`` takes, measured for about ``timing`` seconds on a network of its own."""
     endless = Plan(plan.method, 10**9, plan.seed, plan.device, pauses=_Every())
     steps = 0
-    for interval in run(begin(make_network(), lesson, endless), lesson, endless):
+    for interval in run(begin(make_network, lesson, endless), lesson, endless):
         if interval.step == WARM_UP:
             first = _clock(plan.device)
         elif interval.step > WARM_UP and _clock(plan.device) - first >= timing:

@@ -12,9 +12,11 @@ from record import keep, paired
 
 from labelsvc import networks, views
 from labelsvc.methods import make
+from labelsvc.networks import PictureClassifier
 from labelsvc.records import PictureShape, Pixels, Preprocessing, SampleNumbers
 from labelsvc.training.device import find_device, prepare
-from labelsvc.training.loop import Lesson, Plan, Sampler, begin, take_step
+from labelsvc.training.lesson import Lesson, Sampler
+from labelsvc.training.loop import Plan, begin, take_step
 from labelsvc.training.rows import open_rows
 
 LABELED, POOL, CLASSES, STEPS, ROUNDS = 1_000, 20_000, 10, 10, 8
@@ -42,9 +44,8 @@ def main() -> None:
     prior = torch.full((CLASSES,), 1 / CLASSES)
     lesson = Lesson(labeled, torch.arange(LABELED) % CLASSES, pool, views.find("glyphs"), prior)
     plan = Plan(make("softmatch"), 10**6, 0, device)
-    network = networks.build("convnet", Preprocessing(SHAPE, (0.5,), (0.3,)), CLASSES, seed=0)
-    state = begin(network, lesson, plan)
-    sampler = Sampler(lesson, plan)
+    state = begin(_network, lesson, plan)
+    sampler = Sampler(lesson, plan.method, steps=plan.steps, seed=plan.seed)
     ready = [sampler.draw(step, state.generator) for step in range(STEPS)]
 
     def ours() -> None:
@@ -60,6 +61,10 @@ def main() -> None:
     seconds = paired(ours, limit, rounds=ROUNDS)
     rows = STEPS * (plan.method.recipe.labeled_batch + plan.method.recipe.pool_batch)
     keep("training_step", ours=seconds[0], limit=seconds[1], rows=rows, what="the step on ready batches", aim=0.8)
+
+
+def _network(number: int) -> PictureClassifier:
+    return networks.build("convnet", Preprocessing(SHAPE, (0.5,), (0.3,)), CLASSES, seed=number)
 
 
 def _wait(device: torch.device) -> None:

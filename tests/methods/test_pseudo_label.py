@@ -7,38 +7,23 @@ from itertools import pairwise
 
 import pytest
 import torch
-from torch import Tensor, nn
 from torch.nn import functional
 from training.bars import lesson, plan, small, trained
 
 from labelsvc.methods import make
-from labelsvc.methods.contract import Batch, Course, Networks, Turn
+from labelsvc.methods.contract import Batch, Course, Turn
 from labelsvc.methods.pseudo_label import PseudoLabel, guesses
 from labelsvc.methods.supervised import Supervised
+
+from .flat import batch, gradients, linear, moment
 
 ALTERNATING = PseudoLabel(form="alternating")
 MNIST = Course(labeled=1000, pool=59_000, steps=ALTERNATING.published_steps(Course(1000, 59_000, 1)))
 
 
-def linear(*, dropout: float = 0.0) -> Networks:
-    """Return a linear network over six values."""
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        model = nn.Sequential(nn.Flatten(), nn.Dropout(dropout), nn.Linear(6, 4))
-    return Networks(model, model)
-
-
-def batch(*, labeled: int = 5, pool: int = 8, alpha: float = 0.7) -> Batch:
-    """Return a batch of noise; a pool of 0 rows is none."""
-    generator = torch.Generator().manual_seed(0)
-    given, weak = (torch.randn(rows, 1, 2, 3, generator=generator) for rows in (labeled, pool))
-    classes = torch.randint(4, (labeled,), generator=generator)
-    return Batch(given, classes, weak if pool else None, None, alpha)
-
-
-def gradient(total: Tensor, networks: Networks) -> Tensor:
-    """Return the gradient in the weights."""
-    return torch.autograd.grad(total, [networks.model[2].weight])[0]
+def noise(*, labeled: int = 5, pool: int = 8, alpha: float = 0.7) -> Batch:
+    """Return a batch of noise, the pool in the one view that the method takes."""
+    return batch(labeled=labeled, pool=pool, views=1, pool_weight=alpha)
 
 
 def tutorials_loop(course: Course) -> Iterator[tuple[str, int, float]]:
@@ -77,10 +62,9 @@ def test_alpha_is_the_papers() -> None:
 
 def test_the_loss_is_the_papers() -> None:
     """L = mean −log p(y) + α · mean −log p(y'), with y' the class that the network itself finds likeliest (eq. 15)."""
-    networks, given = linear(), batch()
-    assert given.weak is not None
-    losses, _ = PseudoLabel().loss(networks, None, given, 0.5)
-    logits = networks.model(given.weak)
+    networks, given = linear(), noise()
+    losses, _ = PseudoLabel().loss(networks, None, given, moment())
+    logits = networks.model(given.pool[0])
     expected = functional.cross_entropy(networks.model(given.labeled), given.classes)
     expected = expected + 0.7 * -logits.log_softmax(dim=1).max(dim=1).values.mean()
     torch.testing.assert_close(losses.total, expected)
@@ -89,30 +73,28 @@ def test_the_loss_is_the_papers() -> None:
 
 def test_at_alpha_zero_it_is_supervised() -> None:
     """Before T1 the pool moves nothing: the gradient is the supervised one."""
-    networks, given = linear(), batch(alpha=0.0)
-    ours, _ = PseudoLabel().loss(networks, None, given, 0.0)
-    theirs, _ = Supervised().loss(networks, None, given, 0.0)
-    torch.testing.assert_close(gradient(ours.total, networks), gradient(theirs.total, networks))
+    networks, given = linear(), noise(alpha=0.0)
+    ours, _ = PseudoLabel().loss(networks, None, given, moment())
+    theirs, _ = Supervised().loss(networks, None, given, moment())
+    torch.testing.assert_close(gradients(networks, ours.total)[0], gradients(networks, theirs.total)[0])
 
 
 def test_guesses_are_made_without_dropout() -> None:
     """The guess y' is of an evaluation-mode pass, which leaves the network in the mode that it was in."""
     dropping, plain = linear(dropout=0.9), linear()
-    pictures = batch(pool=200).weak
-    assert pictures is not None
+    (pictures,) = noise(pool=200).pool
     assert torch.equal(guesses(dropping.model.train(), pictures), plain.model(pictures).argmax(dim=1))
     assert dropping.model.training
 
 
 def test_a_pool_turn_pushes_towards_the_guess() -> None:
     """A step on pool rows alone makes the guessed classes likelier."""
-    networks, given = linear(), batch(labeled=0)
-    assert given.weak is not None
-    before = PseudoLabel().loss(networks, None, given, 0.0)[0].figures["pool loss"]
-    losses, _ = PseudoLabel().loss(networks, None, given, 0.0)
+    networks, given = linear(), noise(labeled=0)
+    before = PseudoLabel().loss(networks, None, given, moment())[0].figures["pool loss"]
+    losses, _ = PseudoLabel().loss(networks, None, given, moment())
     with torch.no_grad():
-        networks.model[2].weight -= 0.1 * gradient(losses.total, networks)
-    assert PseudoLabel().loss(networks, None, given, 0.0)[0].figures["pool loss"] < before
+        networks.model[2].weight -= 0.1 * gradients(networks, losses.total)[0]
+    assert PseudoLabel().loss(networks, None, given, moment())[0].figures["pool loss"] < before
 
 
 @pytest.mark.parametrize("course", [MNIST, Course(70, 1_000, 1), Course(7, 200, 1)], ids=str)

@@ -8,32 +8,16 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
-from labelsvc.methods.contract import Batch, Losses, Networks, Problem
+from labelsvc.methods.contract import Batch, Networks, Problem
 from labelsvc.methods.softmatch import Running, SoftMatch, align
 from labelsvc.methods.supervised import Supervised
 
+from .flat import CLASSES, batch, gradients, linear, moment
+
 Array = NDArray[np.float64]
-CLASSES = 4
 PRIOR = torch.tensor([0.4, 0.3, 0.2, 0.1])
-
-
-def linear(seed: int = 0, *, scale: float = 1.0) -> Networks:
-    """Return a linear network: what it says of a row depends on no other row."""
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        model = nn.Sequential(nn.Flatten(), nn.Linear(6, CLASSES))
-    with torch.no_grad():
-        model[1].weight.mul_(scale)
-    return Networks(model, model)
-
-
-def batch(seed: int = 0) -> Batch:
-    """Return 5 labeled and 8 pool rows of noise."""
-    generator = torch.Generator().manual_seed(seed)
-    labeled, weak, strong = (torch.randn(rows, 1, 2, 3, generator=generator) for rows in (5, 8, 8))
-    return Batch(labeled, torch.randint(CLASSES, (5,), generator=generator), weak, strong)
 
 
 def running(*, mean: float = 0.5, variance: float = 0.04, marginal: Tensor = PRIOR) -> Running:
@@ -49,13 +33,8 @@ def softmax(logits: Tensor) -> Array:
 
 def supervised_gradients(networks: Networks, given: Batch) -> list[Tensor]:
     """Return what learning from the labeled rows alone would do."""
-    losses, _ = Supervised().loss(networks, None, given, 0.0)
-    return gradients(networks, losses)
-
-
-def gradients(networks: Networks, losses: Losses) -> list[Tensor]:
-    """Return the gradient in every weight."""
-    return list(torch.autograd.grad(losses.total, list(networks.model.parameters())))
+    losses, _ = Supervised().loss(networks, None, given, moment())
+    return gradients(networks, losses.total)
 
 
 def test_the_confident_weigh_most() -> None:
@@ -118,8 +97,8 @@ def test_the_memory_follows_by_hand(momentum: float) -> None:
     marginal, mean, variance = np.full(CLASSES, 0.25), 0.25, 1.0
     for step in range(4):
         given = batch(step)
-        _, memory = method.loss(networks, memory, given, 0.0)
-        p = softmax(networks.model(given.weak))
+        _, memory = method.loss(networks, memory, given, moment())
+        p = softmax(networks.model(given.pool[0]))
         marginal = momentum * marginal + (1 - momentum) * p.mean(axis=0)
         aligned = p * PRIOR.numpy() / marginal
         confidence = (aligned / aligned.sum(axis=1, keepdims=True)).max(axis=1)
@@ -133,13 +112,13 @@ def test_the_memory_follows_by_hand(momentum: float) -> None:
 def test_the_loss_is_the_papers() -> None:
     """L = H(y, f(x)) + w · mean over all pool rows of λ · H(argmax p̃, f(Ω(u))), λ by the memory of this step."""
     method, networks, given = SoftMatch(weight=0.6, lambda_max=0.8, momentum_stat=0.7), linear(scale=3), batch()
-    losses, memory = method.loss(networks, running(), given, 0.0)
-    aligned = softmax(networks.model(given.weak)) * PRIOR.numpy() / memory.marginal.numpy()
+    losses, memory = method.loss(networks, running(), given, moment())
+    aligned = softmax(networks.model(given.pool[0])) * PRIOR.numpy() / memory.marginal.numpy()
     aligned /= aligned.sum(axis=1, keepdims=True)
     confidence, guess = aligned.max(axis=1), aligned.argmax(axis=1)
     distance = np.minimum(confidence - memory.mean.item(), 0)
     weights = 0.8 * np.exp(-(distance**2) / (2 * memory.variance.item() / 2.0**2))
-    surprise = -np.log(softmax(networks.model(given.strong)))[np.arange(8), guess]
+    surprise = -np.log(softmax(networks.model(given.pool[1])))[np.arange(8), guess]
     pool = (weights * surprise).mean()
     labeled = -np.log(softmax(networks.model(given.labeled)))[np.arange(5), given.classes.numpy()].mean()
     assert losses.total.item() == pytest.approx(labeled + 0.6 * pool, rel=1e-4)
@@ -151,8 +130,8 @@ def test_the_loss_is_the_papers() -> None:
 def test_no_weight_no_pool() -> None:
     """With w = 0 the gradient is the supervised one."""
     networks, given = linear(), batch()
-    losses, _ = SoftMatch(weight=0).loss(networks, running(), given, 0.0)
-    for found, expected in zip(gradients(networks, losses), supervised_gradients(networks, given), strict=True):
+    losses, _ = SoftMatch(weight=0).loss(networks, running(), given, moment())
+    for found, expected in zip(gradients(networks, losses.total), supervised_gradients(networks, given), strict=True):
         torch.testing.assert_close(found, expected)
 
 
@@ -160,31 +139,22 @@ def test_nothing_confident_no_pool() -> None:
     """Where every row lies far below the running mean, the gradient is the supervised one."""
     networks, given = linear(), batch()
     far = running(mean=1.0, variance=1e-7)
-    losses, _ = SoftMatch(momentum_stat=1).loss(networks, far, given, 0.0)
+    losses, _ = SoftMatch(momentum_stat=1).loss(networks, far, given, moment())
     assert losses.figures["used"] == 0
-    for found, expected in zip(gradients(networks, losses), supervised_gradients(networks, given), strict=True):
+    for found, expected in zip(gradients(networks, losses.total), supervised_gradients(networks, given), strict=True):
         torch.testing.assert_close(found, expected)
 
 
 def test_the_weak_view_only_teaches() -> None:
     """Pseudo-labels and weights carry no gradient back to the weak view; the strong view does learn."""
     given = batch()
-    assert given.weak is not None
-    assert given.strong is not None
-    given.weak.requires_grad_()
-    given.strong.requires_grad_()
-    losses, _ = SoftMatch().loss(linear(), running(), given, 0.0)
+    given.pool[0].requires_grad_()
+    given.pool[1].requires_grad_()
+    losses, _ = SoftMatch().loss(linear(), running(), given, moment())
     losses.total.backward()
-    assert given.weak.grad is None
-    assert given.strong.grad is not None
-    assert given.strong.grad.abs().sum() > 0
-
-
-def test_a_missing_pool_is_our_mistake() -> None:
-    """The loop never calls it without a pool."""
-    given = batch()
-    with pytest.raises(AssertionError, match="given a pool"):
-        SoftMatch().loss(linear(), running(), Batch(given.labeled, given.classes), 0.0)
+    assert given.pool[0].grad is None
+    assert given.pool[1].grad is not None
+    assert given.pool[1].grad.abs().sum() > 0
 
 
 def finite(method: SoftMatch, given: Batch, networks: Networks) -> bool:
@@ -192,7 +162,7 @@ def finite(method: SoftMatch, given: Batch, networks: Networks) -> bool:
     memory = method.init(Problem(PRIOR))
     tensors = []
     for _ in range(3):
-        losses, memory = method.loss(networks, memory, given, 0.0)
+        losses, memory = method.loss(networks, memory, given, moment())
         tensors += [losses.total, *losses.figures.values(), *vars(memory).values()]
     return all(bool(tensor.isfinite().all()) for tensor in tensors)
 
@@ -204,10 +174,7 @@ def test_no_highest_weight_is_no_pool() -> None:
 
 def test_a_pool_batch_of_one_row_is_finite() -> None:
     """One row has no variance to follow, and is not in the way."""
-    given = batch()
-    assert given.weak is not None
-    assert given.strong is not None
-    assert finite(SoftMatch(), Batch(given.labeled, given.classes, given.weak[:1], given.strong[:1]), linear())
+    assert finite(SoftMatch(), batch(pool=1), linear())
 
 
 def test_equal_confidence_is_finite() -> None:

@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from labelsvc import networks, views
 from labelsvc.data.inputs import InputPart, Inputs
@@ -13,7 +15,8 @@ from labelsvc.methods import make
 from labelsvc.methods.contract import Method
 from labelsvc.networks import PictureClassifier
 from labelsvc.records import ClassCodes, PictureShape, Pixels, Preprocessing
-from labelsvc.training.loop import Lesson, Plan, State, begin, run
+from labelsvc.training.lesson import Lesson
+from labelsvc.training.loop import Plan, State, begin, run
 from labelsvc.training.rows import Rows, open_rows
 
 CPU = torch.device("cpu")
@@ -45,7 +48,7 @@ def rows_of(pixels: Pixels, device: torch.device = CPU) -> Rows:
 
 
 def lesson(*, labeled: int = 12, pool: int = 30, device: torch.device = CPU) -> Lesson:
-    """Return a lesson in bars; a pool of 0 rows is none."""
+    """Return a lesson in bars, with what a stored teacher says of the pool, now and then wrongly; 0 rows are none."""
     pixels, classes = bars(labeled)
     return Lesson(
         labeled=rows_of(pixels, device),
@@ -53,11 +56,20 @@ def lesson(*, labeled: int = 12, pool: int = 30, device: torch.device = CPU) -> 
         pool=rows_of(bars(pool, seed=1)[0], device) if pool else None,
         views=views.find("glyphs"),
         prior=torch.full((CLASSES,), 1 / CLASSES),
+        targets=words(pool) if pool else None,
     )
 
 
-def network(*, seed: int = 0) -> PictureClassifier:
-    """Return a fresh small convnet."""
+def words(pool: int) -> Float[Tensor, "pool classes"]:
+    """Return what a teacher says of the pool's bars: the right class at 80%, of every seventh row another one."""
+    classes = torch.from_numpy(bars(pool, seed=1)[1].astype(np.int64))
+    classes[::7] = (classes[::7] + 1) % CLASSES
+    return 0.1 + 0.7 * torch.eye(CLASSES)[classes]
+
+
+def network(number: int = 0, *, seed: int = 0) -> PictureClassifier:
+    """Return a fresh small convnet, the same for the same number and seed."""
+    seed += 100 * number
     return networks.build("convnet", PREPROCESSING, CLASSES, seed=seed)
 
 
@@ -74,5 +86,5 @@ def plan(method: Method, steps: int, *, seed: int = 0, device: torch.device = CP
 def trained(lesson: Lesson, plan: Plan, *pauses: int) -> tuple[State, list[float]]:
     """Train a fresh network to the end; return what is left, and the loss of each interval."""
     plan = replace(plan, pauses=frozenset(pauses))
-    state = begin(network(), lesson, plan)
+    state = begin(network, lesson, plan)
     return state, [interval.figures["loss"] for interval in run(state, lesson, plan)]

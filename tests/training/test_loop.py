@@ -22,7 +22,10 @@ def same(first: State, second: State) -> bool:
     """Say whether two trainings left the same weights and averages, bit for bit."""
     pairs = [
         (mine, theirs)
-        for one, other in ((first.model, second.model), (first.average.network, second.average.network))
+        for one, other in (
+            (first.student.network, second.student.network),
+            (first.average.network, second.average.network),
+        )
         for mine, theirs in zip(one.state_dict().values(), other.state_dict().values(), strict=True)
     ]
     return all(torch.equal(mine, theirs) for mine, theirs in pairs)
@@ -60,7 +63,7 @@ def test_where_rows_lie_changes_nothing(name: str) -> None:
 def test_it_pauses_where_it_is_asked_and_at_the_end() -> None:
     """Intervals end at the pauses within the plan, and at its last step."""
     asked = replace(plan(small("supervised"), 7), pauses=frozenset({2, 5, 11}))
-    state = begin(network(), lesson(), asked)
+    state = begin(network, lesson(), asked)
     assert [interval.step for interval in run(state, lesson(), asked)] == [2, 5, 7]
     assert state.step == 7
     assert list(run(state, lesson(), asked)) == [], "what is done is done"
@@ -78,7 +81,7 @@ def test_a_training_can_be_stopped_and_taken_up() -> None:
     """Steps taken in two goes are the steps taken in one."""
     task, whole = lesson(), plan(small("softmatch"), 6)
     paused = replace(whole, pauses=frozenset({2}))
-    state = begin(network(), task, paused)
+    state = begin(network, task, paused)
     assert next(run(state, task, paused)).step == 2
     assert [interval.step for interval in run(state, task, whole)] == [6]
     assert same(state, trained(task, whole)[0])
@@ -107,16 +110,16 @@ def test_the_strong_view_is_taken_where_asked() -> None:
 def test_nothing_labeled_is_refused() -> None:
     """Training without a label is a wrong call that says what to do."""
     with pytest.raises(UsageError, match=r"no labeled rows.*label column"):
-        begin(network(), lesson(labeled=0), plan(small("supervised"), 1))
+        begin(network, lesson(labeled=0), plan(small("supervised"), 1))
 
 
 def test_a_missing_pool_is_refused() -> None:
     """A method that learns from a pool does not start without one."""
     with pytest.raises(UsageError, match="learns from a pool"):
-        begin(network(), lesson(pool=0), plan(small("softmatch"), 1))
+        begin(network, lesson(pool=0), plan(small("softmatch"), 1))
     empty = replace(lesson(), pool=replace(rows_of(bars(1)[0]), numbers=np.empty(0, np.int64)))
     with pytest.raises(UsageError, match="learns from a pool"):
-        begin(network(), empty, plan(small("softmatch"), 1))
+        begin(network, empty, plan(small("softmatch"), 1))
 
 
 def test_the_network_learns_what_the_bars_say() -> None:
@@ -128,7 +131,7 @@ def test_the_network_learns_what_the_bars_say() -> None:
 
 def test_logits_do_not_depend_on_the_blocks() -> None:
     """Whatever the block, logits are float64 and the same to rounding."""
-    model, rows = trained(lesson(), plan(small("supervised"), 2))[0].model, rows_of(bars(11)[0])
+    model, rows = trained(lesson(), plan(small("supervised"), 2))[0].student.network, rows_of(bars(11)[0])
     whole = logits_of(model, rows)
     assert whole.dtype == np.float64
     for block in (1, 4, 11):

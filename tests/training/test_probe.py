@@ -22,9 +22,9 @@ class Clock:
         self.now, self.steps = 100.0, 0
         self._each, self._first = each, first
 
-    def network(self) -> PictureClassifier:
+    def network(self, number: int = 0) -> PictureClassifier:
         """Return a network that takes this clock's time."""
-        timed = network()
+        timed = network(number)
         timed.register_forward_hook(self._tick)
         return timed
 

@@ -81,5 +81,5 @@ def test_real_trainings(rate: str, *, collapsed: bool) -> None:
     task = lesson()
     every = Plan(once.method, once.steps, once.seed, once.device, frozenset(range(0, 300, 3)))
     watch = Watch(300, method.recipe.pool_batch, expected=1 / CLASSES)
-    found = [watch.see(interval) for interval in run(begin(network(), task, every), task, every)]
+    found = [watch.see(interval) for interval in run(begin(network, task, every), task, every)]
     assert any(found) is collapsed
