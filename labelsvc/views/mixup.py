@@ -14,7 +14,8 @@ def beta(rows: int, alpha: float, generator: torch.Generator) -> Float[Tensor, "
     """Return a λ for each row from Beta(α, α), on the generator's device."""
     shape = torch.full((2, rows), alpha, device=generator.device)
     one, other = torch._standard_gamma(shape, generator=generator)
-    return (one / (one + other).clamp(min=1e-30)).clamp(0, 1)
+    weights: Tensor = (one / (one + other).clamp(min=1e-30)).clamp(0, 1)
+    return weights
 
 
 def mixup(
