@@ -75,6 +75,13 @@ Balanced = Annotated[bool, _option("--balanced/--no-balanced", help="All classes
 Baseline = Annotated[
     bool, _option("--baseline/--no-baseline", help="Compare with a supervised baseline on validation rows.")
 ]
+Spread = Annotated[
+    bool | None,
+    _option("--spread/--no-spread", help="Spread few labels over the pool first; by itself where they are few."),
+]
+Teacher = Annotated[
+    str | None, _option("--teacher", metavar="MODEL", help="A model for --method to learn from: an id's ending, latest.")
+]
 Set = Annotated[list[str] | None, _option("--set", metavar="NAME=VALUE", help="A setting of the method; repeatable.")]
 KeepMoments = Annotated[
     int, _option("--keep-moments", metavar="N", help="Keep the weights of N moments for evaluate --moments.")

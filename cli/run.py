@@ -46,6 +46,7 @@ def run(  # noqa: PLR0913 - an option each
     set_: options.Set = None,
     keep_moments: options.KeepMoments = TrainConfig.keep_moments,
     baseline: options.Baseline = TrainConfig.baseline,
+    teacher: options.Teacher = TrainConfig.teacher,
     threshold: options.LabelThreshold = None,
     class_threshold: options.ClassThreshold = None,
     precision: options.Precision = None,

@@ -19,7 +19,9 @@ def train(  # noqa: PLR0913 - an option each
     balanced: options.Balanced = TrainConfig.balanced,
     set_: options.Set = None,
     keep_moments: options.KeepMoments = TrainConfig.keep_moments,
+    spread: options.Spread = TrainConfig.spread,
     baseline: options.Baseline = TrainConfig.baseline,
+    teacher: options.Teacher = TrainConfig.teacher,
     resume: options.Resume = False,
     workspace: options.Workspace = options.WORKSPACE,
     as_json: options.AsJson = False,
@@ -38,7 +40,9 @@ def train(  # noqa: PLR0913 - an option each
         seed=seed,
         balanced=balanced,
         keep_moments=keep_moments,
+        spread=spread,
         baseline=baseline,
+        teacher=teacher,
         settings=options.pairs(set_),
     )
     with terminal.listening() as listener:

@@ -54,7 +54,9 @@ class TrainConfig:
     seed: int = 0
     balanced: bool = False
     keep_moments: int = 0
+    spread: bool | None = None  # whether labels are spread over the pool first; None: where they are few
     baseline: bool = True  # whether a teacher is compared with a supervised one where there are validation rows
+    teacher: str | None = None  # whose words some methods learn from: any unique ending of a model's id, or ``latest``
     settings: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

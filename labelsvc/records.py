@@ -57,6 +57,10 @@ class LabeledSamples:
     def __len__(self) -> int:
         return len(self.numbers)
 
+    def none(self) -> LabeledSamples:
+        """Return none of them."""
+        return LabeledSamples(self.numbers[:0], self.classes[:0])
+
 
 @dataclass(frozen=True)
 class RowCount:

@@ -97,7 +97,15 @@ class _Gate:
         device = describe(find_device(config.device))
         run = runs.NewRun(models.BASELINE, told, config_hash, config.seed, versions(), device, session.run_id)
         task = replace(
-            self.assignment, method_name="supervised", method=method, config=config, is_baseline=True, budget_share=1.0
+            self.assignment,
+            method_name="supervised",
+            method=method,
+            config=config,
+            is_baseline=True,
+            budget_share=1.0,
+            parent_id=None,
+            elder=None,
+            targets=None,
         )
         with recorded(session.workspace, run, resumable=True) as child:
             child.rows = RowCount(given=len(task.labeled), labeled=len(task.labeled))
@@ -120,6 +128,7 @@ class _Gate:
             settings={"labeled_batch": str(recipe.labeled_batch)},
             keep_moments=0,
             baseline=False,
+            teacher=None,
         )
 
     def comparison(self, baseline: Model) -> Comparison:

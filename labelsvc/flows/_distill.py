@@ -61,7 +61,7 @@ def distill(
     place = find(Path(workspace))
     store = open_store(place)
     taught_by = label_sets.get(store, label_set)
-    told = replace(config or TrainConfig(), method="supervised", baseline=False)
+    told = replace(config or TrainConfig(), method="supervised", baseline=False, teacher=None)
     config = _as_long_as_teacher(store, told, taught_by)
     method = change(STUDENT, "the student", config.settings)
     config_hash = digest(config, method, taught_by.label_set_id, samples.state_digest(store))

@@ -17,6 +17,7 @@ from labelsvc.flows._baseline import TEACHERS_SHARE, is_wanted
 from labelsvc.flows._inputs import rows_to_ask
 from labelsvc.flows._room import Assignment, Room, enter
 from labelsvc.flows._session import Session, open_store
+from labelsvc.flows._taught import foreseen, refuse_unneeded
 from labelsvc.labeling.outlook import Evidence, Promise, Verdict, gather, judge, promise
 from labelsvc.labeling.patches import patch_features
 from labelsvc.methods import make
@@ -82,7 +83,7 @@ def plan(workspace: str | Path, config: PlanConfig | None = None, *, listener: L
     config = config or PlanConfig()
     place = find(Path(workspace))
     store = open_store(place)
-    make(config.train.method, config.train.settings)  # an unknown one is refused before any work
+    refuse_unneeded(config.train, make(config.train.method, config.train.settings))  # before any work
     task = _Task.read(store)
     evidence = _evidence(place, task, config, listener)
     room = _room(place, task, config, listener)
@@ -171,6 +172,8 @@ def _room(place: Workspace, task: _Task, config: PlanConfig, listener: Listener)
         config.train,
         budget_share=TEACHERS_SHARE if compared else 1.0,
     )
+    if method.needs_teacher:
+        assignment = foreseen(place, assignment, listener)
     return enter(Session(place, task.store, new_id()), assignment, listener)
 
 

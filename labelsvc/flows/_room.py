@@ -41,8 +41,10 @@ class Assignment:
     parent_id: str | None = None
     round: int = 1
     elder: tuple[SampleNumbers, NDArray[np.float64]] | None = None  # its parent's probabilities of some samples
+    targets: NDArray[np.float32] | None = None  # a stored teacher's probabilities [pool, classes] of the pool
     is_baseline: bool = False  # a teacher to measure another one by
     budget_share: float = 1.0  # of the config's budget
+    outputs: int | None = None  # of its network; None: one for each class
 
     @property
     def name(self) -> str:
@@ -69,7 +71,8 @@ class Room:
         """Return the network as it is before the first step, always the same; other numbers have other weights."""
         seed = self.assignment.config.seed
         seed = mixed(seed, number) if number else seed
-        return networks.build(self.network, self.preprocessing, len(self.classes), seed=seed)
+        outputs = self.assignment.outputs or len(self.classes)
+        return networks.build(self.network, self.preprocessing, outputs, seed=seed)
 
     def rows(self, numbers: SampleNumbers) -> Rows:
         """Return the inputs of samples on the device."""
@@ -85,12 +88,14 @@ class Room:
         labeled = self.assignment.labeled
         counts = np.bincount(labeled.classes, minlength=len(self.classes))
         prior = np.ones_like(counts) if self.assignment.config.balanced else counts
+        targets = self.assignment.targets
         return Lesson(
             labeled=self.rows(labeled.numbers),
             classes=torch.from_numpy(labeled.classes.astype(np.int64)),
             pool=self.rows(self.assignment.pool) if self.assignment.method.needs_pool else None,
             views=views.find(self.views),
             prior=torch.from_numpy(prior / max(prior.sum(), 1)).float(),
+            targets=None if targets is None else torch.from_numpy(targets),
         )
 
 
@@ -100,6 +105,8 @@ def enter(session: Session, assignment: Assignment, listener: Listener) -> Room:
     device = find_device(config.device)
     prepare(device)
     validation = samples.given(session.store, "validation")
+    if assignment.outputs is not None:  # which are no classes, so that there is nothing to examine
+        validation = validation.none()
     parts = [assignment.labeled.numbers, assignment.pool, validation.numbers]
     parts += [assignment.elder[0]] if assignment.elder else []
     numbers = np.unique(np.concatenate(parts))

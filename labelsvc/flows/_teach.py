@@ -37,19 +37,26 @@ def teach(session: Session, assignment: Assignment, listener: Listener) -> Model
     known = models.by_run(session.store, session.run_id) if session.resumed else ()
     if known:  # interrupted between its last write and its end
         return _concluded(session, known[-1], _planned_before(session) or 0)
-    checkpoint = session.workspace.checkpoint_path(session.run_id)
     room = enter(session, assignment, listener)
+    state = fit(room)
+    return _concluded(session, _keep(room, state), state.step)
+
+
+def fit(room: Room) -> State:
+    """Train as assigned to the last step, keeping the curves; what was interrupted goes on from its checkpoint."""
+    session = room.session
+    checkpoint = session.workspace.checkpoint_path(session.run_id)
     lesson = room.lesson()
     plan = _plan(room, lesson)
     _write_resolved(room, plan)
     session.outcome = {"steps": plan.steps}
     state = begin(room.make_network, lesson, plan)
     points = load(state, checkpoint) if checkpoint.exists() else []
-    listener.note(_opening(room, lesson, plan, done=state.step))
+    room.listener.note(_opening(room, lesson, plan, done=state.step))
     follow(room, state, lesson, plan, points)
     _write_curves(room, points)
     runs.add_metrics(session.store, session.run_id, points)
-    return _concluded(session, _keep(room, state), plan.steps)
+    return state
 
 
 def _concluded(session: Session, model: Model, steps: int) -> Model:

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from labelsvc.config import TrainConfig, digest
 from labelsvc.errors import InputError
 from labelsvc.flows._baseline import TEACHERS_SHARE, is_wanted, stand_or_fall, verdict
+from labelsvc.flows._few import begun_with_few
+from labelsvc.flows._few import is_wanted as is_spread
 from labelsvc.flows._models import is_kept
 from labelsvc.flows._room import Assignment
 from labelsvc.flows._session import open_store, recorded, versions
+from labelsvc.flows._taught import taught, with_teacher
 from labelsvc.flows._teach import teach
 from labelsvc.labeling.comparison import Comparison
 from labelsvc.methods import make
+from labelsvc.methods.contract import Method
 from labelsvc.records import SILENCE, LabeledSamples, Listener, Model, RowCount, SampleNumbers
 from labelsvc.store import models, runs, samples
 from labelsvc.store.database import Store
 from labelsvc.store.runs import NewRun, RunRecord
 from labelsvc.training.device import describe, find_device
+from labelsvc.training.lesson import hold_out
 from labelsvc.workspace import find
 
 NEXT = "labelsvc label --threshold 0.95"
@@ -51,7 +57,8 @@ def train(
 
     Calibration rows are learnt from like the pool, with their labels hidden; where everything is labeled, a method
     that needs a pool takes the labeled inputs with their labels hidden. Where there are validation rows, a teacher
-    that learnt from a pool is compared on them with a supervised baseline, and replaced by it if it is worse.
+    that learnt from a pool is compared on them with a supervised baseline, and replaced by it if it is worse. A
+    method that learns from a stored teacher takes the wanted or the newest model, or makes itself one first.
 
     Raises:
         InputError: nothing was ingested, or nothing of it is labeled.
@@ -62,7 +69,10 @@ def train(
     store = open_store(place)
     method = make(config.method, config.settings)
     device = describe(find_device(config.device))
-    config_hash = digest(config, method, samples.state_digest(store))
+    state = samples.state_digest(store)
+    call = digest(replace(config, teacher=None), method, state)
+    config = with_teacher(place, config, method, call)
+    config_hash = digest(config, method, state)
     done = runs.find_done(store, "train", config_hash)
     if done is not None and is_kept(place, models.get(store, done.outcome["model"])):
         listener.note(f"this very training was done by run {done.run_id}; nothing to do")
@@ -71,14 +81,17 @@ def train(
             listener.note(verdict(outcome.comparison))
         return outcome
     labeled = _labeled(store)
-    pool = _pool(store, labeled, listener)
+    pool = _pool(store, labeled, method, listener)
     compared = is_wanted(store, config, method, listener)
     share = TEACHERS_SHARE if compared else 1.0
     assignment = Assignment("teacher", config.method, method, labeled, pool, config, budget_share=share)
-    run = NewRun("train", asdict(config), config_hash, config.seed, versions(), device, parent_run)
+    run = NewRun("train", {**asdict(config), "call": call}, config_hash, config.seed, versions(), device, parent_run)
     with recorded(place, run, resumable=True) as session:
         session.rows = RowCount(given=len(labeled), labeled=len(labeled))
-        teacher = teach(session, assignment, listener)
+        if method.needs_teacher:
+            assignment = taught(session, assignment, listener)
+        few = is_spread(store, config, labeled, pool)
+        teacher = teach(session, begun_with_few(session, assignment, listener) if few else assignment, listener)
         if compared:
             stand_or_fall(session, assignment, teacher, listener)
     return _outcome(store, runs.get(store, session.run_id))
@@ -91,13 +104,19 @@ def _labeled(store: Store) -> LabeledSamples:
     return labeled
 
 
-def _pool(store: Store, labeled: LabeledSamples, listener: Listener) -> SampleNumbers:
-    """Return all inputs to learn from without labels: the pool and the calibration inputs."""
+def _pool(store: Store, labeled: LabeledSamples, method: Method, listener: Listener) -> SampleNumbers:
+    """Return all inputs to learn from without labels: the pool and the calibration inputs.
+
+    Where there are none, these are the labeled inputs but for those that the method holds out: what a teacher says of
+    them was learnt from their labels.
+    """
     pool = np.union1d(samples.pool(store), samples.calibration_inputs(store))
     if len(pool):
         return pool
     listener.note("there is no pool: methods that need one take the labeled inputs, labels hidden")
-    return labeled.numbers
+    kept, _ = hold_out(torch.from_numpy(labeled.classes.astype(np.int64)), method.held_out_share)
+    learnt_from: SampleNumbers = labeled.numbers[kept.numpy()]
+    return learnt_from
 
 
 def _outcome(store: Store, done: RunRecord, *, repeated: bool = False) -> TrainOutcome:

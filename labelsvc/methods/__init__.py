@@ -11,15 +11,31 @@ from typing import Any
 
 from labelsvc.errors import UsageError
 from labelsvc.methods.contract import Method
+from labelsvc.methods.distillation import Distillation
+from labelsvc.methods.fixmatch import FixMatch
+from labelsvc.methods.meta_pseudo_labels import MetaPseudoLabels
+from labelsvc.methods.mixmatch import MixMatch
+from labelsvc.methods.pi_model import PiModel
 from labelsvc.methods.pseudo_label import PseudoLabel
+from labelsvc.methods.pseudo_label_mixup import PseudoLabelMixup
 from labelsvc.methods.softmatch import SoftMatch
 from labelsvc.methods.supervised import Supervised
+from labelsvc.methods.uda import UDA
+from labelsvc.methods.vat import Vat
 from labelsvc.optim.recipe import Recipe
 
 METHODS: Mapping[str, type[Method]] = {
     "supervised": Supervised,
     "pseudo-label": PseudoLabel,
+    "pseudo-label-mixup": PseudoLabelMixup,
+    "pi-model": PiModel,
+    "vat": Vat,
+    "mixmatch": MixMatch,
+    "uda": UDA,
+    "fixmatch": FixMatch,
     "softmatch": SoftMatch,
+    "meta-pseudo-labels": MetaPseudoLabels,
+    "distillation": Distillation,
 }
 
 

@@ -110,7 +110,6 @@ class Method(ABC):
     labeled_view: str = "weak"  # the view in which it sees labeled rows: weak or strong
     pool_views: tuple[str, ...] = ("weak", "strong")  # in which it sees each pool row; () where it takes none
     needs_teacher: bool = False  # whether it learns from what a stored teacher says of the pool
-    holdout: float = 0.0  # the share of labeled rows that it learns nothing from, and is shown as ``held_out``
     citation: str  # its paper, in a line
     advice: str  # when to use it, and when not, in a sentence or two
 
@@ -121,6 +120,11 @@ class Method(ABC):
     def needs_pool(self) -> bool:
         """Whether it learns from rows without labels."""
         return len(self.pool_views) > 0
+
+    @property
+    def held_out_share(self) -> float:
+        """The share of labeled rows that it learns nothing from, and is shown as ``held_out``: none unless it says."""
+        return 0.0
 
     def turn(self, step: int, course: Course) -> Turn:  # noqa: ARG002
         """Return what a step learns from, as a pure function of its number: both kinds of rows unless it says else."""

@@ -79,7 +79,7 @@ class SoftMatch(Method):
             "labeled loss": labeled.detach(),
             "pool loss": pool.detach(),
             "used": weights.mean() / max(self.lambda_max, 1e-12),
-            "largest class": largest_share(guess, len(memory.prior)),
+            "largest class": largest_share(guess, logits.shape[1]),
         }
         return Losses(labeled + self.weight * pool, figures), memory
 

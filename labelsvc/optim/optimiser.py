@@ -27,10 +27,10 @@ class Optimiser:
             nesterov=recipe.nesterov and recipe.momentum > 0,
         )
 
-    def step(self, loss: Tensor, progress: float) -> None:
-        """Take one step down ``loss``, at the rate that the schedule gives at ``progress`` (0 to 1)."""
+    def step(self, loss: Tensor, progress: float, *, rate: float | None = None) -> None:
+        """Take one step down ``loss``, at ``rate`` or else at the one that the schedule gives at ``progress``, 0 to 1."""
         for group in self.descent.param_groups:
-            group["lr"] = self.rate(progress)
+            group["lr"] = self.rate(progress) if rate is None else rate
         self.descent.zero_grad(set_to_none=True)
         with torch.autocast(loss.device.type, enabled=False):
             loss.backward()  # type: ignore[no-untyped-call]
@@ -39,3 +39,7 @@ class Optimiser:
     def rate(self, progress: float) -> float:
         """Return the learning rate at ``progress``."""
         return self._recipe.learning_rate * self._schedule(progress)
+
+    def reach(self, progress: float) -> float:
+        """Return how far a step goes along its own gradient: η, and under Nesterov η (1 + momentum)."""
+        return self.rate(progress) * (1 + self._recipe.momentum * self._recipe.nesterov)

@@ -27,6 +27,17 @@ _OLDEST_FIRST = (
     "created_at, model_id"
 )
 
+_OF_CALL = """
+    WITH RECURSIVE made AS (
+        SELECT model.model_id
+        FROM model JOIN run USING (run_id) LEFT JOIN run AS whole ON whole.run_id = run.parent_id
+        WHERE coalesce(run.config->>'$.call', whole.config->>'$.call') = ?
+        UNION
+        SELECT model.model_id FROM model JOIN made ON model.parent_id = made.model_id
+    )
+    SELECT model_id FROM made
+"""
+
 
 def add(store: Store, model: Model) -> None:
     """Record a model whose weights lie at their final path."""
@@ -65,6 +76,15 @@ def newest(store: Store, role: ModelRole | None = None) -> Model | None:
     with store.reading() as connection:
         found = _fetch(connection, f"WHERE ? IS NULL OR role = ? {_OLDEST_FIRST}", [role, role])
     return found[-1] if found else None
+
+
+def others(store: Store, call: str) -> tuple[Model, ...]:
+    """Return the models, oldest first, that no training of this call made, for itself or in the end, nor a descendant.
+
+    A call is what a run's config names as ``call``; the runs below it belong to it.
+    """
+    with store.reading() as connection:
+        return tuple(_fetch(connection, f"WHERE model_id NOT IN ({_OF_CALL}) {_OLDEST_FIRST}", [call]))
 
 
 def by_run(store: Store, run_id: str) -> tuple[Model, ...]:

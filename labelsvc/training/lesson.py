@@ -26,7 +26,7 @@ class Lesson:
 
     def course(self, method: Method, steps: int) -> Course:
         """Return how long a training of ``steps`` steps is, as a method sees it."""
-        kept, held_out = hold_out(self.classes, method.holdout)
+        kept, held_out = hold_out(self.classes, method.held_out_share)
         pool = self.pool if method.needs_pool else None
         return Course(len(kept), len(pool or ()), steps, len(held_out))
 
@@ -39,7 +39,7 @@ class Sampler:
         self._method = method
         self._pool = lesson.pool if method.needs_pool else None
         self._course = lesson.course(method, steps)
-        self._kept, self._held_out = hold_out(lesson.classes, method.holdout)
+        self._kept, self._held_out = hold_out(lesson.classes, method.held_out_share)
         self._labeled_order = Shuffle(self._course.labeled, seed)
         self._pool_order = Shuffle(self._course.pool, seed + 1)
         self._held_out_order = Shuffle(self._course.held_out, seed + 2)

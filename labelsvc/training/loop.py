@@ -87,10 +87,10 @@ def begin(make_network: MakeNetwork, lesson: Lesson, plan: Plan) -> State:
         raise UsageError("this method learns from a pool and there is none; ingest unlabeled rows")
     if method.needs_teacher and lesson.targets is None:
         raise UsageError("this method learns from a stored teacher and there is none; give --teacher MODEL")
-    if method.holdout and not lesson.course(method, plan.steps).held_out:
+    if method.held_out_share and not lesson.course(method, plan.steps).held_out:
         raise UsageError(
-            f"holdout={method.holdout:g} keeps none of {len(lesson.labeled)} labeled rows, as no class may lose its "
-            "last; bring more labels, or choose another method or form"
+            f"holdout={method.held_out_share:g} keeps none of {len(lesson.labeled)} labeled rows, as no class may lose "
+            "its last; bring more labels, or choose another method or form"
         )
     network = make_network(0).to(plan.device).train()
     problem = Problem(lesson.prior.to(plan.device), len(lesson.pool or ()))

@@ -18,6 +18,15 @@ def beta(rows: int, alpha: float, generator: torch.Generator) -> Float[Tensor, "
     return weights
 
 
+def at_least_half(weights: Float[Tensor, " rows"]) -> Float[Tensor, " rows"]:
+    """Return λ' = max(λ, 1 − λ), by which a mixture stays nearer to its own row (MixMatch, Berthelot et al. 2019).
+
+    >>> at_least_half(torch.tensor([0.25, 0.5, 1.0])).tolist()
+    [0.75, 0.5, 1.0]
+    """
+    return torch.maximum(weights, 1 - weights)
+
+
 def mixup(
     rows: Float[Tensor, "rows ..."], weights: Float[Tensor, " rows"], order: Int[Tensor, " rows"]
 ) -> Float[Tensor, "rows ..."]:

@@ -9,6 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from labelsvc.workspace import written_beside
+
 
 def draw(data: Path, folder: Path, *, labels: int, seed: int) -> tuple[Path, Path, Path]:
     """Write labeled rows (balanced, drawn by ``seed``), the other rows without labels, and the truth of these.
@@ -19,16 +21,18 @@ def draw(data: Path, folder: Path, *, labels: int, seed: int) -> tuple[Path, Pat
     files = tuple(folder / f"{name}.parquet" for name in ("labeled", "unlabeled", "truth"))
     if not all(file.exists() for file in files):
         folder.mkdir(parents=True, exist_ok=True)
-        rows = _all_rows(data)
+        rows = all_rows(data)
         chosen = _balanced(rows["label"].to_pylist(), labels, seed)
         others = pc.invert(chosen)
         parts = (rows, rows.drop_columns(["label"]), rows.select(["id", "label"]))
         for part, wanted, file in zip(parts, (chosen, others, others), files, strict=True):
-            pq.write_table(part.filter(wanted), file, compression="zstd", row_group_size=5000)
+            with written_beside(file) as partial:
+                pq.write_table(part.filter(wanted), partial, compression="zstd", row_group_size=5000)
     return files[0], files[1], files[2]
 
 
-def _all_rows(data: Path) -> pa.Table:
+def all_rows(data: Path) -> pa.Table:
+    """Return all 60,000 rows of the training set with their truth: id, image, label."""
     given = pq.read_table(data / "labeled_1000.parquet").select(["id", "image", "label"])
     hidden = pq.read_table(data / "unlabeled_59000.parquet").select(["id", "image"])
     told = pq.read_table(data / "truth_59000.parquet").select(["id", "label"])

@@ -58,19 +58,27 @@ def _shown(value: float | str) -> str:
 
 
 def _write(name: str, found: Mapping[str, object]) -> None:
-    measured = {
-        "benchmark": name,
-        **found,
+    measured = {"benchmark": name, **found, **origin()}
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{name}.json").write_text(json.dumps(measured, indent=2) + "\n", encoding="utf-8")
+
+
+def origin() -> dict[str, str]:
+    """Return by which commit, where and when something was measured."""
+    return {
         "commit": _commit(),
         "machine": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, {platform.system()}",
         "python": platform.python_version(),
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{name}.json").write_text(json.dumps(measured, indent=2) + "\n", encoding="utf-8")
 
 
 def _commit() -> str:
-    asked = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    changed = subprocess.run(["git", "status", "--porcelain"], capture_output=True, text=True, check=False)
-    return asked.stdout.strip() + ("+" if changed.stdout.strip() else "")
+    code = [":/", f":(top,exclude)tests/benchmarks/{RESULTS.name}"]  # what was measured before changes nothing
+    changed = _git("status", "--porcelain", *code)
+    return _git("rev-parse", "--short", "HEAD") + ("+" if changed else "")
+
+
+def _git(*words: str) -> str:
+    asked = subprocess.run(["git", *words], capture_output=True, text=True, check=False, cwd=RESULTS.parent)
+    return asked.stdout.strip()

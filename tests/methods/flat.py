@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from labelsvc.methods.contract import Batch, Moment, Networks
+from labelsvc.methods.supervised import Supervised
 
 CLASSES = 4
+Array = NDArray[np.float64]
 
 
 def moment(progress: float = 0.0, *, seed: int = 0) -> Moment:
@@ -40,3 +44,15 @@ def batch(seed: int = 0, *, labeled: int = 5, pool: int = 8, views: int = 2, poo
 def gradients(networks: Networks, total: Tensor) -> list[Tensor]:
     """Return the gradient in every weight."""
     return list(torch.autograd.grad(total, list(networks.model.parameters())))
+
+
+def supervised_gradients(networks: Networks, given: Batch) -> list[Tensor]:
+    """Return what learning from the labeled rows alone would do."""
+    losses, _ = Supervised().loss(networks, None, given, moment())
+    return gradients(networks, losses.total)
+
+
+def softmax(logits: Tensor) -> Array:
+    """Return probabilities in float64."""
+    raised = np.exp(logits.detach().numpy().astype(np.float64))
+    return raised / raised.sum(axis=1, keepdims=True)

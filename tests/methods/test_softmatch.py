@@ -7,34 +7,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from labelsvc.methods.contract import Batch, Networks, Problem
 from labelsvc.methods.softmatch import Running, SoftMatch, align
-from labelsvc.methods.supervised import Supervised
 
-from .flat import CLASSES, batch, gradients, linear, moment
+from .flat import CLASSES, batch, gradients, linear, moment, softmax, supervised_gradients
 
-Array = NDArray[np.float64]
 PRIOR = torch.tensor([0.4, 0.3, 0.2, 0.1])
 
 
 def running(*, mean: float = 0.5, variance: float = 0.04, marginal: Tensor = PRIOR) -> Running:
     """Return a memory of our choice."""
     return Running(PRIOR, marginal, torch.tensor(mean), torch.tensor(variance))
-
-
-def softmax(logits: Tensor) -> Array:
-    """Return probabilities in float64."""
-    raised = np.exp(logits.detach().numpy().astype(np.float64))
-    return raised / raised.sum(axis=1, keepdims=True)
-
-
-def supervised_gradients(networks: Networks, given: Batch) -> list[Tensor]:
-    """Return what learning from the labeled rows alone would do."""
-    losses, _ = Supervised().loss(networks, None, given, moment())
-    return gradients(networks, losses.total)
 
 
 def test_the_confident_weigh_most() -> None:

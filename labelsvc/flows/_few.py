@@ -1,0 +1,131 @@
+"""train, where labels are few: they are spread over the pool, and the teacher begins with the surest of them.
+
+A network learns a representation from the pool alone, in a run of its own below the training's; over the graph of the
+nearest neighbours among its features the labels flow to all rows. A handful of labels says which cluster is which, and
+no more: a network that starts from ten pictures takes the wrong turn in every second draw of them. The store is told
+nothing of it: a spread label is only what a teacher begins with.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from labelsvc.config import TrainConfig, digest
+from labelsvc.flows._room import Assignment, Room, enter
+from labelsvc.flows._session import Session, recorded, versions
+from labelsvc.flows._teach import fit
+from labelsvc.labeling.neighbours import directions, nearest
+from labelsvc.labeling.spread import NEIGHBOURS, graph, spread
+from labelsvc.methods.simclr import SimCLR
+from labelsvc.networks import PictureClassifier
+from labelsvc.records import LabeledSamples, Listener, RowCount, SampleNumbers
+from labelsvc.store import runs, samples
+from labelsvc.store.database import Store
+from labelsvc.training.device import describe, find_device
+from labelsvc.training.predict import features_of
+from labelsvc.workspace import written_beside
+
+COMMAND = "representation"
+FEW = 20  # labels for each class, on average, and fewer
+FEWEST_INPUTS = 1_000  # of a pool from which something can be learnt without labels
+LARGEST = 60_000  # inputs that labels are spread over; the teacher sees the others all the same
+SHARE = 0.5  # of the budget, and of the teacher's steps where they are given
+OUTPUTS = 64  # of the network that learns the representation
+SUREST = 0.5  # of the rows that each class reached
+LABELS = pa.schema([("sample_no", pa.int64()), ("class", pa.int32()), ("lead", pa.float32())])
+
+
+def is_wanted(store: Store, config: TrainConfig, labeled: LabeledSamples, pool: SampleNumbers) -> bool:
+    """Return whether labels are to be spread: where the config says so, else for few labels and the default method."""
+    if config.spread is not None:
+        return config.spread
+    few = len(labeled) <= FEW * len(samples.class_names(store))
+    return few and config.method == TrainConfig.method and len(pool) >= FEWEST_INPUTS
+
+
+def begun_with_few(session: Session, assignment: Assignment, listener: Listener) -> Assignment:
+    """Return ``assignment`` with the surest spread labels beside its given ones, and its share of the budget."""
+    listener.note(
+        f"{len(assignment.labeled):,} labels are few: a network first learns from {len(assignment.pool):,} inputs "
+        "without labels (SimCLR), then the labels spread over the graph of its neighbours (Poisson learning); "
+        "--no-spread leaves that out"
+    )
+    config = _config(assignment.config)
+    config_hash = digest(config, SimCLR(), samples.state_digest(session.store))
+    done = runs.find_done(session.store, COMMAND, config_hash)
+    if done is not None and (file := _file(session.workspace.run_path(done.run_id))).exists():
+        found = _read(file)
+    else:
+        device = describe(find_device(config.device))
+        run = runs.NewRun(COMMAND, asdict(config), config_hash, config.seed, versions(), device, session.run_id)
+        with recorded(session.workspace, run, resumable=True) as child:
+            found = _spread(child, assignment, config, listener)
+    listener.note(f"the surest {SUREST:.0%} of what each class reached, {len(found):,} rows, teach to begin with")
+    given = assignment.labeled
+    both = LabeledSamples(
+        np.concatenate([given.numbers, found.numbers]), np.concatenate([given.classes, found.classes])
+    )
+    return replace(assignment, labeled=both, budget_share=assignment.budget_share * (1 - SHARE))
+
+
+def _config(config: TrainConfig) -> TrainConfig:
+    """Return what the representation is told: all that a teacher is, but for its method and its length."""
+    steps = None if config.steps is None else round(config.steps * SHARE)
+    return replace(config, method="simclr", settings={}, steps=steps, keep_moments=0, baseline=False)
+
+
+def _spread(session: Session, assignment: Assignment, config: TrainConfig, listener: Listener) -> LabeledSamples:
+    """Learn the representation, spread the labels, and keep the surest in the run's folder."""
+    task = replace(
+        assignment,
+        method_name="simclr",
+        method=SimCLR(),
+        config=config,
+        budget_share=assignment.budget_share * SHARE,
+        outputs=OUTPUTS,
+    )
+    room = enter(session, task, listener)
+    state = fit(room)
+    network = state.average.network
+    assert isinstance(network, PictureClassifier)
+    found = _surest(room, network)
+    session.rows = RowCount(given=len(assignment.labeled), labeled=len(assignment.labeled))
+    session.stop_reason = f"all {state.step:,} steps done"
+    session.outcome = {"steps": state.step, "spread": len(found)}
+    session.workspace.checkpoint_path(session.run_id).unlink(missing_ok=True)
+    return found
+
+
+def _surest(room: Room, network: PictureClassifier) -> LabeledSamples:
+    """Return the surest spread labels, without the given ones."""
+    assignment, given = room.assignment, room.assignment.labeled
+    others = np.setdiff1d(assignment.pool, given.numbers)
+    some = np.sort(np.random.default_rng(assignment.config.seed).permutation(others)[:LARGEST])
+    numbers = np.concatenate([given.numbers, some])
+    places = directions(features_of(network, room.rows(numbers)))
+    around = nearest(places, np.arange(len(numbers)), NEIGHBOURS)
+    prior = room.lesson().prior.double().numpy()
+    reached = spread(graph(around), np.arange(len(given)), given.classes, prior)
+    chosen = reached.surest(SUREST) & (np.arange(len(numbers)) >= len(given))
+    _write(room.session.folder, numbers[chosen], reached.classes[chosen], reached.lead[chosen])
+    return LabeledSamples(numbers[chosen], reached.classes[chosen])
+
+
+def _file(folder: Path) -> Path:
+    return folder / "spread.parquet"
+
+
+def _write(folder: Path, numbers: SampleNumbers, classes: NDArray[np.int32], lead: NDArray[np.float32]) -> None:
+    with written_beside(_file(folder)) as partial:
+        pq.write_table(pa.table([numbers, classes, lead], schema=LABELS), partial, compression="zstd")
+
+
+def _read(file: Path) -> LabeledSamples:
+    table = pq.read_table(file)
+    return LabeledSamples(table["sample_no"].to_numpy(), table["class"].to_numpy())

@@ -1,0 +1,161 @@
+"""Meta Pseudo Labels: a teacher labels the pool for a student, and learns from how well the student then does.
+
+Pham et al., "Meta Pseudo Labels", CVPR 2021, and its first version, arXiv 2003.10580v1, 2020. With teacher T, student S
+of weights θ, weak view ω, strong view Ω, q = T(ω(u)), and L the student's labeled loss:
+
+    θ' = θ − η_S ∇ mean over the pool rows of H(ŷ, S(Ω(u)))                  the student sees no label but the teacher's
+    sampled:  M = (L(θ) − L(θ') − b) · Σ over the pool rows of −log q(ŷ)     ŷ ~ q, the same ŷ in both
+    exact:    M with ∂M/∂q = ∂L(θ')/∂q, where ŷ = q is soft                  `feedback.py`
+    T's loss: H(y, T(ω(x))) + λ · L_UDA(ω(u), Ω(u)) + w · M
+    L_UDA = mean over the pool rows of 1(max p ≥ β) · H(p, T(Ω(u))),   p = softmax(z(ω(u)) / τ), z the logits of T
+
+and at last S alone is fine-tuned on the labels. b is a moving average of L(θ) − L(θ') that starts at 0; H takes targets
+smoothed by ε, but for L and L_UDA. In form ``2021`` L is of the labeled rows; in ``v1`` of rows held out from both
+networks, and λ = 0. Defaults are the paper's and, where it has none, those of the authors' command for CIFAR-10.
+
+Deviations. From the authors' code: it takes softmax(z) for ŷ and for both factors of M, whose gradient is then exactly
+0, credits by L(θ') − L(θ), and has the mean where the estimator is the sum; there b already knows ŷ, L is of passes in
+training mode, and T labels Ω(u), where here it labels ω(u). L is measured twice after the running statistics moved, in
+evaluation mode; ``exact`` keeps what momentum carries on to later steps out of η_S. From the recipe: 64 + 192 rows at
+η = 0.06 for both networks; fine-tuning is a share of the training at a rate that is felt in it, not 1,000 steps at
+1e-5; the student does not wait; λ rises over a sixtieth of the steps, which is their 5,000 of 300,000.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from labelsvc.losses import cross_entropy, largest_share, soft_cross_entropy
+from labelsvc.methods import feedback as judged
+from labelsvc.methods.contract import Batch, Course, Learner, Losses, Moment, PairedMethod, Problem, Turn, both_at_once
+from labelsvc.methods.hyperparameters import choice, number
+from labelsvc.optim.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """What feedback is measured against: how much the labeled loss lately fell in a step."""
+
+    fall: Float[Tensor, ""]  # b
+
+
+@dataclass(frozen=True)
+class MetaPseudoLabels(PairedMethod):
+    """Let the teacher learn what the student learns best from."""
+
+    form: str = choice("2021", ("2021", "v1"), "feedback on labeled rows and a UDA loss, or feedback on held-out rows")
+    feedback: str = choice("sampled", ("sampled", "exact"), "labels drawn from the teacher, or all that it says")
+    holdout: float = number(0.2, 0.01, 0.9, "the share of labeled rows that form=v1 keeps for the feedback")
+    meta_weight: float = number(1.0, 0, 1000, "of the feedback; 0 is the ablation", symbol="w")
+    baseline: float = number(0.99, 0, 1, "momentum of the moving average b")
+    smoothing: float = number(0.15, 0, 0.999, "label smoothing", symbol="ε")
+    uda_weight: float = number(8.0, 0, 100, "of the teacher's UDA loss", symbol="λ")
+    temperature: float = number(0.7, 1e-6, 10, "of its targets; the lower, the harder they are", symbol="τ")
+    threshold: float = number(0.6, 0, 1, "the confidence from which a row counts there", symbol="β")
+    ramp: float = number(1 / 60, 1e-6, 1, "the share of the training in which λ rises")
+    finetune: float = number(0.05, 0, 0.9, "the share of the training at whose end the student sees labels alone")
+    finetune_rate: float = number(0.003, 0, 1, "the learning rate there")
+    recipe: Recipe = field(
+        default_factory=lambda: Recipe(learning_rate=0.06, schedule="annealed", ema_decay=0.995, pool_batch=192)
+    )
+
+    citation = "Pham et al., CVPR 2021"
+    advice = "To repeat the paper."
+
+    @property
+    def held_out_share(self) -> float:
+        """What ``holdout`` says in form v1, none in the other."""
+        return self.holdout if self.form == "v1" else 0.0
+
+    def turn(self, step: int, course: Course) -> Turn:
+        """Return both kinds of rows, and the held-out ones of form v1; in the end labeled rows alone."""
+        both = both_at_once(self.recipe, step)
+        if step >= round((1 - self.finetune) * course.steps):
+            return replace(both, pool=range(0))
+        return replace(both, held_out=both.labeled if self.form == "v1" else range(0))
+
+    def init(self, problem: Problem) -> Baseline:
+        """Start at zero."""
+        return Baseline(problem.prior.new_zeros(()))
+
+    def partner(self, alike: Callable[[], nn.Module], problem: Problem) -> nn.Module:  # noqa: ARG002
+        """Return the teacher: the student's like, of other weights."""
+        return alike()
+
+    def step(
+        self, student: Learner, partner: Learner, memory: Baseline, batch: Batch, moment: Moment
+    ) -> tuple[Losses, Baseline]:
+        """Step the student on the teacher's labels, then the teacher on its own loss and on the feedback."""
+        if not batch.pool:
+            return self._finetuned(student, batch, moment), memory
+        own, log_q, figures = self._taught(partner.network, batch, moment)
+        drawn = judged.sample(log_q.detach(), moment.generator)  # ŷ
+        spoken = log_q.exp() if self.feedback == "exact" else functional.one_hot(drawn, log_q.shape[1])
+        targets = (1 - self.smoothing) * spoken + self.smoothing / log_q.shape[1]
+        tried = self._tried(student, targets.detach(), batch, moment)
+        if tried.slope is None:
+            feedback = judged.sampled_feedback(log_q, drawn, tried.fall - memory.fall)
+        else:
+            feedback = judged.exact_feedback(targets, tried.slope, student.optimiser.reach(moment.progress))
+        partner.optimiser.step(own + self.meta_weight * feedback, moment.progress)
+        figures |= {"labeled loss": tried.before, "pool loss": tried.loss, "feedback": tried.fall}
+        return Losses(tried.loss, figures), Baseline(memory.fall.lerp(tried.fall, 1 - self.baseline))
+
+    def _taught(self, teacher: nn.Module, batch: Batch, moment: Moment) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """Return the teacher's own loss, what it says of the pool, log q, and its figures."""
+        views = batch.pool if self.form == "2021" else batch.pool[:1]
+        logits = teacher(torch.cat([batch.labeled, *views]))
+        labeled, weak, *strong = logits.split([len(batch.labeled), *map(len, views)])
+        loss = cross_entropy(labeled, batch.classes, smoothing=self.smoothing)
+        figures = {
+            "teacher accuracy": (labeled.argmax(dim=1) == batch.classes).to(logits.dtype).mean(),
+            "largest class": largest_share(weak.argmax(dim=1), logits.shape[1]),
+        }
+        for view in strong:
+            p = (weak.detach() / self.temperature).softmax(dim=1)
+            mask = (p.amax(dim=1) >= self.threshold).to(p.dtype)
+            share = min(1.0, moment.progress / self.ramp)
+            loss = loss + share * self.uda_weight * soft_cross_entropy(view, mask[:, None] * p)  # λ · L_UDA
+            figures["used"] = mask.mean()
+        return loss, weak.log_softmax(dim=1), figures | {"teacher loss": loss.detach()}
+
+    def _tried(self, student: Learner, targets: Tensor, batch: Batch, moment: Moment) -> _Trial:
+        """Step the student on ``targets``, and measure what that did to its labeled loss."""
+        network, (_, strong) = student.network, batch.pool
+        pictures, classes = batch.held_out or (batch.labeled, batch.classes)
+        with judged.to_be_repeated(strong.device):
+            loss = soft_cross_entropy(network(strong), targets)
+        with torch.no_grad():
+            before = judged.labeled_loss(network, pictures, classes)  # L(θ)
+        if self.feedback == "sampled":
+            student.optimiser.step(loss, moment.progress)
+            with torch.no_grad():
+                after = judged.labeled_loss(network, pictures, classes)  # L(θ')
+            return _Trial(loss.detach(), before, before - after)
+        weights = judged.kept_weights(network)  # θ
+        student.optimiser.step(loss, moment.progress)
+        after, direction = judged.labeled_direction(network, pictures, classes)  # L(θ'), ∇L(θ')
+        slope = judged.directional_derivative(network, weights, direction, strong)
+        return _Trial(loss.detach(), before, before - after, slope)
+
+    def _finetuned(self, student: Learner, batch: Batch, moment: Moment) -> Losses:
+        """Step the student on labels; the teacher stands still."""
+        loss = cross_entropy(student.network(batch.labeled), batch.classes, smoothing=self.smoothing)
+        student.optimiser.step(loss, moment.progress, rate=self.finetune_rate)
+        return Losses(loss.detach(), {"labeled loss": loss.detach()})
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """What came of the student's step."""
+
+    loss: Float[Tensor, ""]  # of the pool
+    before: Float[Tensor, ""]  # L(θ)
+    fall: Float[Tensor, ""]  # L(θ) − L(θ')
+    slope: Float[Tensor, "pool classes"] | None = None  # ⟨∇L(θ'), ∇ log S(θ)⟩, where it was asked for
