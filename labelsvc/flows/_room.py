@@ -49,6 +49,8 @@ class Assignment:
     @property
     def name(self) -> str:
         """What it is called while it learns."""
+        if self.outputs is not None:
+            return "representation"
         return "baseline" if self.is_baseline else self.role
 
 

@@ -18,6 +18,7 @@ from labelsvc.methods.mixmatch import MixMatch
 from labelsvc.methods.pi_model import PiModel
 from labelsvc.methods.pseudo_label import PseudoLabel
 from labelsvc.methods.pseudo_label_mixup import PseudoLabelMixup
+from labelsvc.methods.reduced_mpl import ReducedMPL
 from labelsvc.methods.softmatch import SoftMatch
 from labelsvc.methods.supervised import Supervised
 from labelsvc.methods.uda import UDA
@@ -35,6 +36,7 @@ METHODS: Mapping[str, type[Method]] = {
     "fixmatch": FixMatch,
     "softmatch": SoftMatch,
     "meta-pseudo-labels": MetaPseudoLabels,
+    "reduced-mpl": ReducedMPL,
     "distillation": Distillation,
 }
 

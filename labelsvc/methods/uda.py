@@ -84,7 +84,7 @@ class UDA(Method):
     def eta(self, progress: float, classes: int) -> float:
         """Return η_t: the likelihood of their class above which labeled rows are left out.
 
-        >>> [UDA().eta(t, 10) for t in (0, 0.5, 1)], UDA(annealing="none").eta(0, 10)
+        >>> [round(UDA().eta(t, 10), 3) for t in (0, 0.5, 1)], UDA(annealing="none").eta(0, 10)
         ([0.1, 0.55, 1.0], 1.0)
         """
         return 1 - (1 - ALPHA[self.annealing](progress)) * (1 - 1 / classes)  # in this form exactly 1 where α_t is

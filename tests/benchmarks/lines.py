@@ -131,6 +131,8 @@ def _count(lines: Lines, case: str, budget: float, seconds: Callable[[int], floa
     """Add a line that says how many steps a budget holds, by the time that a few take, and that more take."""
     few, many = (seconds(steps) for steps in TIMED)
     each = (many - few) / (TIMED[1] - TIMED[0])
+    if each <= 0:
+        raise SystemExit(f"{TIMED[1]} steps of {case} took no longer than {TIMED[0]}: something else runs here")
     steps = int((budget - few) / each) + TIMED[0]
     lines.add(kind="pace", case=case, budget=budget, steps=steps, step_seconds=each)
 
