@@ -34,7 +34,7 @@ from labelsvc.workspace import written_beside
 COMMAND = "representation"
 FEW = 20  # labels for each class, on average, and fewer
 FEWEST_INPUTS = 5_000  # of a pool from which something can be learnt without labels
-LARGEST = 60_000  # inputs that labels are spread over; the teacher sees the others all the same
+LARGEST = 20_000  # inputs that labels are spread over; the teacher sees the others all the same
 SHARE = 0.5  # of the budget, and of the teacher's steps where they are given
 OUTPUTS = 64  # of the network that learns the representation
 SUREST = 0.5  # of the rows that each class reached

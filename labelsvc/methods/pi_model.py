@@ -7,13 +7,13 @@ each under dropout of its own, and z, z̃ = softmax f of them (algorithm 1):
     w(t) = w_max · M/N · exp(−5 (1 − T)²), T from 0 to 1 over the first 80 of 300 epochs, then w_max · M/N
 
 Both looks carry a gradient. The first sum is M/N times the mean over the labeled rows, M of all N rows, and so the
-whole is M/N · (mean −log z_y + w_max · exp(...) · mean ‖z − z̃‖² / C): what is minimised here is the bracket, which needs
-no scaling of w_max by M/N.
+whole is M/N · (mean −log z_y + w_max · exp(...) · mean ‖z − z̃‖² / C). What is minimised here is the bracket: Adam steps
+alike on both, and w_max needs no scaling by M/N.
 
 Deviations: rows of the pool alone are looked at twice (the paper's batch is drawn from all rows, of which a few in a
 hundred are labeled), and all looks share a forward pass and its batch statistics; the noise is the weak view's and the
 network's dropout, without the Gaussian noise on inputs; SGD with momentum under a cosine instead of Adam with ramps at
-both ends, a batch of 64 + 192 instead of 100, and averaged weights.
+both ends, at η = 0.03, as the large w_max makes large steps; a batch of 64 + 192 instead of 100, and averaged weights.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class PiModel(Method):
 
     w_max: float = number(100.0, 0, 10_000, "the highest weight of the pool's loss", symbol="w_max")
     ramp: float = number(80 / 300, 0, 1, "the share of the training in which the weight rises")
-    recipe: Recipe = field(default_factory=lambda: Recipe(learning_rate=0.06, ema_decay=0.998, pool_batch=192))
+    recipe: Recipe = field(default_factory=lambda: Recipe(learning_rate=0.03, ema_decay=0.998, pool_batch=192))
 
     pool_views = ("weak", "weak")
     citation = "Laine and Aila, ICLR 2017"

@@ -32,14 +32,13 @@ ROUNDS = 1  # how often the pool is labeled
 
 def main() -> None:
     """Do what the command line says."""
-    told = command_line(__doc__, ("pace", "run", "table"), CASES)
-    lines = Lines.named("few_labels")
+    told = command_line("few_labels", __doc__, ("pace", "run", "table"), CASES)
     if told.mode == "table":
-        print(_table(lines))  # noqa: T201
+        print(_table(told.lines))  # noqa: T201
     elif told.mode == "pace":
-        pace(lines, told.workspaces, [_trial(case, 0) for case in told.cases])
+        pace(told.lines, told.workspaces, [_trial(case, 0) for case in told.cases])
     else:
-        run(lines, told, [_trial(case, draw) for case in told.cases for draw in range(CASES[case][2])], rounds=ROUNDS)
+        run(told, [_trial(case, draw) for case in told.cases for draw in range(CASES[case][2])], rounds=ROUNDS)
 
 
 def _trial(case: str, draw: int) -> Trial:

@@ -96,8 +96,11 @@ class Trial:
         return truth
 
 
-def command_line(about: str, modes: Sequence[str], cases: Iterable[str]) -> argparse.Namespace:
-    """Return what a benchmark is told: a mode, where its workspaces lie, and which cases to take (all, where none)."""
+def command_line(name: str, about: str, modes: Sequence[str], cases: Iterable[str]) -> argparse.Namespace:
+    """Return what a benchmark is told: a mode, where its workspaces lie, which cases to take (all, where none).
+
+    Its lines lie with the results of the others, those of a rehearsal in its workspaces.
+    """
     parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("mode", choices=modes)
     parser.add_argument("workspaces", type=Path, nargs="?", default=Path("workspaces"))
@@ -108,6 +111,7 @@ def command_line(about: str, modes: Sequence[str], cases: Iterable[str]) -> argp
     if unknown:
         parser.error(f"no case is called {unknown[0]}; there are {', '.join(cases)}")
     told.cases = told.cases or list(cases)
+    told.lines = Lines.named(name) if told.steps is None else Lines(told.workspaces / f"{name}.jsonl")
     return told
 
 
@@ -161,13 +165,12 @@ class Length:
     rounds: int
 
 
-def run(lines: Lines, told: argparse.Namespace, trials: Iterable[Trial], *, rounds: int = 1) -> None:
+def run(told: argparse.Namespace, trials: Iterable[Trial], *, rounds: int = 1) -> None:
     """Take each trial that has no line yet through the flow, and add its line; one that fails is told as well."""
-    if told.steps is not None:
-        lines = Lines(told.workspaces / "rehearsal.jsonl")
+    lines: Lines = told.lines
     for trial in trials:
         if not lines.having(kind="run", **trial.key):
-            steps = (told.steps, told.steps) if told.steps is not None else _paced(lines, trial.case)
+            steps = _paced(lines, trial.case) if told.steps is None else (told.steps, told.steps)
             try:
                 found = _through(told.workspaces, trial, Length(*steps, rounds))
             except LabelsvcError as error:

@@ -40,14 +40,13 @@ BEST = 4
 
 def main() -> None:
     """Do what the command line says."""
-    told = command_line(__doc__, ("pace", "run", "best", "table"), CASES)
-    lines = Lines.named("methods")
+    told = command_line("methods", __doc__, ("pace", "run", "best", "table"), CASES)
     if told.mode == "table":
-        print(_table(lines))  # noqa: T201
+        print("\n\n".join(_table(told.lines, labels) for labels in LABELS))  # noqa: T201
     elif told.mode == "pace":
-        pace(lines, told.workspaces, [_trial(case, 1000, 0) for case in told.cases])
+        pace(told.lines, told.workspaces, [_trial(case, 1000, 0) for case in told.cases])
     else:
-        run(lines, told, _trials(told, lines))
+        run(told, _trials(told))
 
 
 def _trial(case: str, labels: int, draw: int) -> Trial:
@@ -55,9 +54,9 @@ def _trial(case: str, labels: int, draw: int) -> Trial:
     return Trial(case, "mnist", labels, draw, method, settings, spread=False)
 
 
-def _trials(told: argparse.Namespace, lines: Lines) -> Iterator[Trial]:
+def _trials(told: argparse.Namespace) -> Iterator[Trial]:
     """Yield the trials of a mode in their order: the first draw of every case, or the further ones of the best."""
-    best = _best(lines) if told.mode == "best" else told.cases
+    best = _best(told.lines) if told.mode == "best" else told.cases
     for draw in FURTHER_DRAWS if told.mode == "best" else (0,):
         for labels in LABELS:
             yield from (_trial(case, labels, draw) for case in best if case in told.cases)
@@ -74,16 +73,13 @@ def _best(lines: Lines) -> Sequence[str]:
     return sorted(found, key=lambda case: -found[case])[:BEST]
 
 
-def _table(lines: Lines) -> str:
-    return "\n\n".join(f"MNIST, {labels:,} labels:\n\n{_table_of(lines, labels)}" for labels in LABELS)
-
-
-def _table_of(lines: Lines, labels: int) -> str:
+def _table(lines: Lines, labels: int) -> str:
     """Return a table of one label count, the best student first, with every draw's figure in each cell."""
     runs = [lines.having(kind="run", case=case, labels=labels) for case in CASES]
     done = sorted((of_case for of_case in runs if of_case), key=lambda of_case: -_student(of_case))
     header = ("method", "draws", "steps", "teacher, %", "labels cover, %", "of them right, %", "student, %", "seconds")
-    return markdown(header, [_row(sorted(of_case, key=lambda line: line["draw"])) for of_case in done])
+    rows = [_row(sorted(of_case, key=lambda line: line["draw"])) for of_case in done]
+    return f"MNIST, {labels:,} labels:\n\n{markdown(header, rows)}"
 
 
 def _student(runs: Sequence[Line]) -> float:

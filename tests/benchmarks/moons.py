@@ -3,8 +3,8 @@
 1,000 points of scikit-learn's ``make_moons`` with noise 0.1, of which 2 to 100 are labeled, both moons alike; five
 draws of points, labels and first weights; a small perceptron; right or wrong on 2,000 fresh points. A weak view jitters
 a point by 0.05, a strong one by 0.2. Each method has its defaults, but for small batches and for what its paper sets
-by data set: VAT's ε, which is a length, and MixMatch's λ_U. A method that learns from a stored teacher gets the words of
-one that learnt by pseudo-label.
+by data set: VAT's ε, which is a length, and MixMatch's λ_U. A method that learns from a stored teacher gets the words
+of one that learnt by pseudo-label.
 
 Run: ``uv run python tests/benchmarks/moons.py run [METHOD...]``, then ``table`` and ``pictures`` instead of ``run``.
 What has a line in ``results/moons.jsonl`` is not run again; ``--steps N --lines FILE`` is a rehearsal.
