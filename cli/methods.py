@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import inspect
 import sys
+import textwrap
+from collections import Counter
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from labelsvc.errors import UsageError
-
 from . import answer, options, tables
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Sequence
+
+    from labelsvc.methods.contract import Method
+
+WIDTH = 100  # characters of a line
+COUNTS = {1: "a", 2: "two", 3: "three", 4: "four"}
 
 
 def methods(
@@ -24,28 +30,126 @@ def methods(
 ) -> None:
     """List the methods, or say all of one.
 
-    That is its paper, its equations, and where it deviates from them.
+    That is its paper, its equations, where it deviates from them, and each of its hyper-parameters.
     """
-    from labelsvc.methods import METHODS
-
-    papers = {known: _paper(method) for known, method in METHODS.items()}
-    shown = _chosen(papers, name)
+    shown = _chosen(name)
     if as_json:
-        found = [{"name": known, "summary": paper.splitlines()[0], "paper": paper} for known, paper in shown.items()]
-        answer.say("methods", methods=found)
-    elif name is not None:
-        typer.echo(shown[name])
+        answer.say("methods", methods=[_facts(known, method) for known, method in shown.items()])
+    elif name is None:
+        typer.echo("\n\n".join("\n".join(_entry(known, method)) for known, method in shown.items()))
     else:
-        tables.show(["method", "what it is"], [[known, paper.splitlines()[0]] for known, paper in shown.items()])
+        ((known, method),) = shown.items()
+        typer.echo("\n".join(_page(known, method)))
 
 
-def _chosen(papers: Mapping[str, str], name: str | None) -> Mapping[str, str]:
-    if name is None:
-        return papers
-    if name not in papers:
-        raise UsageError(f"no method is called {name!r}; there are {', '.join(papers)}")
-    return {name: papers[name]}
+def _chosen(name: str | None) -> dict[str, Method]:
+    from labelsvc.methods import METHODS, full_name
+
+    names = METHODS if name is None else [full_name(name)]
+    return {known: METHODS[known]() for known in names}
 
 
-def _paper(method: type[Any]) -> str:
-    return inspect.getdoc(sys.modules[method.__module__]) or ""
+def _entry(name: str, method: Method) -> Iterator[str]:
+    """Yield the lines of a method in the list."""
+    yield ", ".join([name, *_aliases(name)])
+    said = {"what": _paper(method).splitlines()[0], "paper": method.citation}
+    for title, words in (said | {"needs": _needs(method), "use it": method.advice}).items():
+        yield from _wrapped(f"  {title:<8}", words)
+
+
+def _page(name: str, method: Method) -> Iterator[str]:
+    """Yield the lines of a method's own page."""
+    from labelsvc.methods import hyperparameters
+
+    also = _aliases(name)
+    yield f"{name} (also {', '.join(also)})" if also else name
+    yield ""
+    yield _paper(method)
+    own = [
+        [f"  {field}", about.symbol, _value(about.default), about.bounds, about.meaning]
+        for field, about in hyperparameters.of(method)
+    ]
+    if own:
+        yield "\nHyper-parameters, each by --set NAME=VALUE\n"
+        yield from _table(["  name", "symbol", "default", "bounds", "meaning"], own)
+    yield "\nRecipe, by --set NAME=VALUE too\n"
+    yield from tables.lines(
+        ["  name", "default"], [[f"  {field}", _value(value)] for field, value in asdict(method.recipe).items()]
+    )
+    yield ""
+    yield from _wrapped("Needs: ", _needs(method))
+    yield from _wrapped("Use it: ", method.advice)
+
+
+def _facts(name: str, method: Method) -> dict[str, Any]:
+    """Return all that is known of a method, for programs."""
+    from labelsvc.methods import hyperparameters
+
+    paper = _paper(method)
+    return {
+        "name": name,
+        "aliases": _aliases(name),
+        "summary": paper.splitlines()[0],
+        "paper": paper,
+        "citation": method.citation,
+        "advice": method.advice,
+        "needs": {
+            "pool": method.needs_pool,
+            "teacher": method.needs_teacher,
+            "views": list(method.pool_views),
+            "held_out": method.held_out_share,
+        },
+        "hyperparameters": [
+            {"name": field, **asdict(about), "bounds": about.bounds} for field, about in hyperparameters.of(method)
+        ],
+        "recipe": asdict(method.recipe),
+    }
+
+
+def _aliases(name: str) -> list[str]:
+    from labelsvc.methods import ALIASES
+
+    return [alias for alias, known in ALIASES.items() if known == name]
+
+
+def _paper(method: Method) -> str:
+    return inspect.getdoc(sys.modules[type(method).__module__]) or ""
+
+
+def _needs(method: Method) -> str:
+    """Say what a method cannot do without."""
+    if not method.needs_pool:
+        return "labels only"
+    counted = Counter(method.pool_views)
+    views = " and ".join(f"{COUNTS.get(count, count)} {view}" for view, count in counted.items())
+    kind = "view" if set(counted.values()) == {1} else "views"
+    teacher = ", and a stored teacher (--teacher MODEL, else the newest, else one made first)"
+    return f"labels and a pool, of which it sees {views} {kind}{teacher if method.needs_teacher else ''}"
+
+
+def _value(value: object) -> str:
+    """Return a default as it would be typed.
+
+    >>> _value(True), _value(1000000), _value(0.5), _value("soft")
+    ('true', '1000000', '0.5', 'soft')
+    """
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Yield a table whose last column is wrapped."""
+    narrow = tables.lines(headers[:-1], [row[:-1] for row in rows])
+    width = max(map(len, narrow)) + len(tables.GAP)
+    for line, words in zip(narrow, [headers[-1], *(row[-1] for row in rows)], strict=True):
+        yield from _wrapped(line.ljust(width), words)
+
+
+def _wrapped(first: str, words: str) -> list[str]:
+    """Return ``words`` after ``first``, wrapped below their beginning.
+
+    >>> _wrapped("what: ", "short")
+    ['what: short']
+    """
+    return textwrap.wrap(words, WIDTH, initial_indent=first, subsequent_indent=" " * len(first), break_on_hyphens=False)

@@ -80,7 +80,7 @@ Spread = Annotated[
     _option("--spread/--no-spread", help="Spread few labels over the pool first; by itself where they are few."),
 ]
 Teacher = Annotated[
-    str | None, _option("--teacher", metavar="MODEL", help="A model for --method to learn from: an id's ending, latest.")
+    str | None, _option("--teacher", metavar="MODEL", help="Whom --method learns from: any ending of an id, or latest.")
 ]
 Set = Annotated[list[str] | None, _option("--set", metavar="NAME=VALUE", help="A setting of the method; repeatable.")]
 KeepMoments = Annotated[

@@ -14,6 +14,8 @@ import torch
 
 from labelsvc.config import PlanConfig
 from labelsvc.flows._baseline import TEACHERS_SHARE, is_wanted
+from labelsvc.flows._few import SHARE
+from labelsvc.flows._few import is_wanted as is_spread
 from labelsvc.flows._inputs import rows_to_ask
 from labelsvc.flows._room import Assignment, Room, enter
 from labelsvc.flows._session import Session, open_store
@@ -163,6 +165,10 @@ def _room(place: Workspace, task: _Task, config: PlanConfig, listener: Listener)
     method = make(config.train.method, config.train.settings)
     unseen = pool if len(pool) else task.train.numbers
     compared = is_wanted(task.store, config.train, method, listener)
+    share = TEACHERS_SHARE if compared else 1.0
+    if is_spread(task.store, config.train, task.train, unseen):
+        listener.note(f"{len(task.train):,} labels are few: half of the time goes to spreading them over the pool")
+        share *= 1 - SHARE
     assignment = Assignment(
         "teacher",
         config.train.method,
@@ -170,7 +176,7 @@ def _room(place: Workspace, task: _Task, config: PlanConfig, listener: Listener)
         task.train,
         unseen,
         config.train,
-        budget_share=TEACHERS_SHARE if compared else 1.0,
+        budget_share=share,
     )
     if method.needs_teacher:
         assignment = foreseen(place, assignment, listener)

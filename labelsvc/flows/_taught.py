@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from labelsvc.config import TrainConfig, digest
 from labelsvc.errors import InputError, UsageError
+from labelsvc.flows._few import begun_with_few
+from labelsvc.flows._few import is_wanted as is_spread
 from labelsvc.flows._inputs import open_inputs
 from labelsvc.flows._models import PREDICTIONS, is_kept, open_network
 from labelsvc.flows._room import Assignment
@@ -32,6 +34,7 @@ from labelsvc.workspace import Workspace
 
 OWN = "teacher"  # the command of a run in which a training makes itself a teacher
 WORDS = "targets.parquet"  # of a run: what its teacher says of each row of the pool
+BATCHES = ("labeled_batch", "pool_batch")  # settings of a method that its own teacher is given too
 COMPARED_ROWS = 4096  # on which a model without validation rows takes over its teacher's scale
 
 
@@ -118,7 +121,7 @@ def taught(session: Session, assignment: Assignment, listener: Listener) -> Assi
 
 
 def foreseen(place: Workspace, assignment: Assignment, listener: Listener) -> Assignment:
-    """Return ``assignment`` as ``taught`` would for the cost of its steps: its words are of a teacher that knows nothing.
+    """Return ``assignment`` as ``taught`` would, with the words of a teacher that knows nothing: they cost the same.
 
     Raises:
         InputError, UsageError: as ``with_teacher``.
@@ -139,7 +142,7 @@ def foreseen(place: Workspace, assignment: Assignment, listener: Listener) -> As
 
 def _own(session: Session, assignment: Assignment, listener: Listener) -> Model:
     """Return a teacher of the default method, made in a run below this one, or before it was interrupted."""
-    batches = {name: size for name, size in assignment.config.settings.items() if name in ("labeled_batch", "pool_batch")}
+    batches = {name: size for name, size in assignment.config.settings.items() if name in BATCHES}
     config = replace(
         assignment.config, method=TrainConfig.method, settings=batches, keep_moments=0, baseline=False, teacher=None
     )
@@ -153,7 +156,8 @@ def _own(session: Session, assignment: Assignment, listener: Listener) -> Model:
     task = replace(assignment, method_name=config.method, method=method, config=config, budget_share=1.0)
     with recorded(session.workspace, run, resumable=True) as child:
         child.rows = RowCount(given=len(task.labeled), labeled=len(task.labeled))
-        return teach(child, task, listener)
+        few = is_spread(child.store, config, task.labeled, task.pool)
+        return teach(child, begun_with_few(child, task, listener) if few else task, listener)
 
 
 def _words(session: Session, teacher: Model, assignment: Assignment, listener: Listener) -> NDArray[np.float32]:

@@ -19,7 +19,7 @@ from labelsvc.flows._session import open_store, recorded, versions
 from labelsvc.flows._taught import taught, with_teacher
 from labelsvc.flows._teach import teach
 from labelsvc.labeling.comparison import Comparison
-from labelsvc.methods import make
+from labelsvc.methods import full_name, make
 from labelsvc.methods.contract import Method
 from labelsvc.records import SILENCE, LabeledSamples, Listener, Model, RowCount, SampleNumbers
 from labelsvc.store import models, runs, samples
@@ -65,6 +65,7 @@ def train(
         UsageError: a name or value of ``config`` is unknown or out of bounds.
     """
     config = config or TrainConfig()
+    config = replace(config, method=full_name(config.method))
     place = find(Path(workspace))
     store = open_store(place)
     method = make(config.method, config.settings)

@@ -40,6 +40,23 @@ METHODS: Mapping[str, type[Method]] = {
     "distillation": Distillation,
 }
 
+ALIASES: Mapping[str, str] = {"mpl": "meta-pseudo-labels"}
+
+
+def full_name(name: str) -> str:
+    """Return a method's name in the table.
+
+    Raises:
+        UsageError: no method is called so.
+
+    >>> full_name("mpl"), full_name("softmatch")
+    ('meta-pseudo-labels', 'softmatch')
+    """
+    known = ALIASES.get(name, name)
+    if known not in METHODS:
+        raise UsageError(f"no method is called {name!r}; there are {', '.join([*METHODS, *ALIASES])}")
+    return known
+
 
 def make(name: str, settings: Mapping[str, str] | None = None) -> Method:
     """Make a method by name, with ``settings`` (name to text) instead of its and its recipe's defaults.
@@ -47,8 +64,7 @@ def make(name: str, settings: Mapping[str, str] | None = None) -> Method:
     Raises:
         UsageError: the method, a setting's name or its value is unknown or out of bounds.
     """
-    if name not in METHODS:
-        raise UsageError(f"no method is called {name!r}; there are {', '.join(METHODS)}")
+    name = full_name(name)
     method: Method = METHODS[name]()
     return change(method, name, settings or {})
 

@@ -62,9 +62,7 @@ def kept_weights(network: nn.Module) -> Weights:
     return {name: weight.detach().clone() for name, weight in network.named_parameters()}
 
 
-def sample(
-    log_probabilities: Float[Tensor, "rows classes"], generator: torch.Generator
-) -> Int[Tensor, " rows"]:
+def sample(log_probabilities: Float[Tensor, "rows classes"], generator: torch.Generator) -> Int[Tensor, " rows"]:
     """Return ŷ ~ q for each row, as argmax(log q + Gumbel noise); the device is not waited for."""
     noise = torch.empty_like(log_probabilities).exponential_(generator=generator)
     return (log_probabilities.detach() - noise.log()).argmax(dim=1)

@@ -1,20 +1,19 @@
 """Reduced Meta Pseudo Labels: the teacher's words are stored once, and only a small calibrator of them learns on.
 
-Pham, Xie, Dai, Le, "Meta Pseudo Labels", arXiv 2003.10580v1, 2020, the reduced form for teachers too large to be kept
-in memory beside a student. A large teacher is trained to convergence, q(u) written down for each row u of the pool, and
-its network dropped. What stays is a small MLP g of weights ψ, which starts as the identity. With student S of weights θ,
-strong view Ω, and L the student's loss on held-out labeled rows:
+Pham, Xie, Dai, Le, "Meta Pseudo Labels", arXiv 2003.10580v1, 2020, the form for teachers too large to be kept beside a
+student. A large teacher is trained to convergence, q(u) written down for each row u of the pool, and its network
+dropped. What stays is a small MLP g of weights ψ, which starts as the identity. With student S of weights θ, strong
+view Ω, and L the student's loss on held-out labeled rows:
 
     log q_ψ(u) = log q(u) + g(log q(u)), normalised                      g = 0 before the first step
     θ' = θ − η ∇ mean over the pool rows of H(q_ψ(u), S(Ω(u)))           the student sees no label but these
     ψ' = ψ − η_ψ · w · ∇ L(θ'(ψ))                                        feedback, see `feedback.py`
 
     exact:    through ∂L(θ')/∂q_ψ, as the targets are soft
-    sampled:  the student steps on ŷ ~ q_ψ, and M = (L(θ) − L(θ') − b) · Σ over the pool rows of −log q_ψ(ŷ), b a moving
-              average of L(θ) − L(θ') that starts at 0
+    sampled:  with ŷ ~ q_ψ for the student's targets, down (L(θ) − L(θ') − b) · Σ over the pool rows of −log q_ψ(ŷ)
 
-and at last S alone is fine-tuned on the labeled rows that were not held out. w = 0 leaves g at 0 and is distillation
-without labels.
+and at last S alone is fine-tuned on the labeled rows that were not held out. b is a moving average of L(θ) − L(θ') that
+starts at 0; w = 0 leaves g at 0 and is distillation without labels.
 
 Deviations: the paper gives neither the size of g nor a recipe: g is one hidden layer over log q, cut off at e^−10, and
 the rest is as for `meta-pseudo-labels`. The teacher saw the row as it is, the student sees its strong view. The stored
@@ -26,7 +25,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
@@ -35,7 +33,7 @@ from labelsvc.losses import cross_entropy, log_probabilities
 from labelsvc.methods import feedback as judged
 from labelsvc.methods.contract import Batch, Course, Learner, Losses, Moment, PairedMethod, Problem, Turn, both_at_once
 from labelsvc.methods.hyperparameters import choice, number
-from labelsvc.methods.trial import tried
+from labelsvc.methods.trial import Baseline, tried
 from labelsvc.optim.recipe import Recipe
 
 FAINTEST = 10.0  # −log q beyond which g is told no difference
@@ -56,13 +54,6 @@ class Calibrator(nn.Module):
         told = log_q.clamp(min=-FAINTEST) / FAINTEST
         correction: Tensor = self.last(self.hidden(told).relu())
         return log_q + correction.to(log_q.dtype)
-
-
-@dataclass(frozen=True)
-class Baseline:
-    """What sampled feedback is measured against: how much the labeled loss lately fell in a step."""
-
-    fall: Float[Tensor, ""]  # b
 
 
 @dataclass(frozen=True)

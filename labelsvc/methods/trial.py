@@ -20,6 +20,13 @@ Judges = tuple[Float[Tensor, "labeled ..."], Int[Tensor, " labeled"]]  # rows wi
 
 
 @dataclass(frozen=True)
+class Baseline:
+    """What sampled feedback is measured against: how much the labeled loss lately fell in a step."""
+
+    fall: Float[Tensor, ""]  # b
+
+
+@dataclass(frozen=True)
 class Trial:
     """What came of a student's step."""
 

@@ -8,10 +8,9 @@ z = f(ω(u)) and p = softmax z, of C classes, at a share t of the training:
     L_s = mean over the labeled rows with p_y ≤ η_t of H(y, f(ω(x))), 0 where there are none         annealing (TSA)
     L = L_s + λ · L_u
 
-α_t is the paper's: log ends at 0.993 and exp begins at 0.007. Without annealing η_t is 1 and no row is left out.
-
-Linear is what the authors' scripts for CIFAR-10 take. As in their code, L_u counts the rows that are masked out in its
-mean, and L_s does not count those that are left out.
+Without annealing, the default as in the authors' code, η_t is 1 and no row is left out. α_t is the paper's: log ends at
+0.993 and exp begins at 0.007. As in the code, L_u counts the rows that are masked out in its mean, and L_s does not
+count those that are left out.
 
 Deviations: the divergence of the authors' code is H here, which has the same gradient; pool rows of other domains are
 not filtered out; the strong view is that of the kind of picture at hand instead of RandAugment; the batch is 64 + 192
@@ -35,10 +34,10 @@ from labelsvc.methods.hyperparameters import choice, number
 from labelsvc.optim.recipe import Recipe
 
 ALPHA: Mapping[str, Callable[[float], float]] = {  # α_t
+    "none": lambda _: 1.0,
     "linear": lambda t: t,
     "log": lambda t: 1 - math.exp(-5 * t),
     "exp": lambda t: math.exp(5 * (t - 1)),
-    "none": lambda _: 1.0,
 }
 
 
@@ -48,7 +47,7 @@ class UDA(Method):
 
     temperature: float = number(0.4, 1e-6, 10, "of the targets; the lower, the harder they are", symbol="τ")
     threshold: float = number(0.8, 0, 1, "the confidence above which a row counts", symbol="β")
-    annealing: str = choice("linear", tuple(ALPHA), "how the labeled rows are let in by their likelihood (TSA)")
+    annealing: str = choice("none", tuple(ALPHA), "how the labeled rows are let in by their likelihood (TSA)")
     weight: float = number(1.0, 0, 100, "of the pool's loss", symbol="λ")
     recipe: Recipe = field(
         default_factory=lambda: Recipe(learning_rate=0.06, schedule="annealed", ema_decay=0.998, pool_batch=192)
@@ -56,8 +55,8 @@ class UDA(Method):
 
     citation = "Xie et al., NeurIPS 2020"
     advice = (
-        "Where labels are so few that the network knows them by heart long before it has seen the pool: annealing=exp "
-        "holds them back longest. With many labels it is fixmatch with softer targets; annealing=none costs nothing."
+        "What fixmatch is with softer targets and a lower threshold. Annealing holds labels back, and is for a handful "
+        "of them, known by heart long before the training ends; in a training of hundreds of steps it costs points."
     )
 
     def loss(self, networks: Networks, memory: None, batch: Batch, moment: Moment) -> tuple[Losses, None]:
@@ -84,7 +83,7 @@ class UDA(Method):
     def eta(self, progress: float, classes: int) -> float:
         """Return η_t: the likelihood of their class above which labeled rows are left out.
 
-        >>> [round(UDA().eta(t, 10), 3) for t in (0, 0.5, 1)], UDA(annealing="none").eta(0, 10)
+        >>> [round(UDA(annealing="linear").eta(t, 10), 3) for t in (0, 0.5, 1)], UDA().eta(0, 10)
         ([0.1, 0.55, 1.0], 1.0)
         """
         return 1 - (1 - ALPHA[self.annealing](progress)) * (1 - 1 / classes)  # in this form exactly 1 where α_t is

@@ -1,12 +1,12 @@
-"""VAT: the small change of a picture that would sway the network most shall not sway it; and it shall make up its mind.
+"""VAT: the small change of a picture that would sway the network most shall not, and it shall make up its mind.
 
 Miyato et al., "Virtual Adversarial Training: A Regularization Method for Supervised and Semi-Supervised Learning",
 TPAMI 2018. With D the Kullback-Leibler divergence and θ̂ the weights as they are, held fixed:
 
     r_adv = argmax over ‖r‖₂ ≤ ε of D[p(·|u, θ̂), p(·|u + r, θ̂)]                                     (eq. 6)
-    d ← ∇_r D[p(·|u, θ̂), p(·|u + r, θ̂)] at r = ξd, brought to length 1, K times from noise; r_adv ≈ ε d   (eq. 12)
-    LDS = D[p(·|u, θ̂), p(·|u + r_adv, θ)],   H = −Σ_c p_c log p_c(u, θ)                              (eq. 5, 18)
-    L = mean H(y, f(x)) + α · mean LDS + mean H
+    d ← ∇_r D[p(·|u, θ̂), p(·|u + r, θ̂)] at r = ξd, brought to length 1, K times from noise; r_adv ≈ ε d
+    LDS = D[p(·|u, θ̂), p(·|u + r_adv, θ)]                                                           (eq. 5)
+    L = mean H(y, f(x)) + α · mean LDS + mean H(p(·|u, θ))               the last: VAT+EntMin
 
 Pictures are between 0 and 1, and ε is the Euclidean length of the change over all of a picture's values. The paper's
 figures in this unit are 2.5 and 3.5, for SVHN; its 8 and 10 for CIFAR-10 are of whitened pictures.

@@ -28,7 +28,7 @@ class Optimiser:
         )
 
     def step(self, loss: Tensor, progress: float, *, rate: float | None = None) -> None:
-        """Take one step down ``loss``, at ``rate`` or else at the one that the schedule gives at ``progress``, 0 to 1."""
+        """Take one step down ``loss``, at the rate that the schedule gives at ``progress`` (0 to 1), or at ``rate``."""
         for group in self.descent.param_groups:
             group["lr"] = self.rate(progress) if rate is None else rate
         self.descent.zero_grad(set_to_none=True)

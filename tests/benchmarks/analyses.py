@@ -1,13 +1,13 @@
 """The article's analyses of Meta Pseudo Labels, on MNIST with 1,000 labels, and its full-data setting.
 
 ``training``: along one training of each case, 21 times, how often the network (the student), and the teacher whose
-words it learns from, are right on the labeled rows and on 5,000 rows of the pool, in the weights as they are. *Not label
-correction*: if teachers corrected labels, teacher and student would be as right on labeled rows as a supervised network
-is. *Not only regularization*: at 0, 25, 50, 75 and 100% of the training, what the teacher says of those rows of the
-pool as they are: its entropy, how often it is right, and of how many rows its likeliest class is another than at the
-moment before. The teacher of ``reduced-mpl`` is its calibrator over what a default teacher said. ``full``: all 60,000
-labels of MNIST and of Fashion-MNIST, all in strong views, where ``reduced-mpl`` has the plain supervised network for a
-teacher.
+words it learns from, are right on the labeled rows and on 5,000 rows of the pool, in the weights as they are. *Not
+label correction*: if teachers corrected labels, teacher and student would be as right on labeled rows as a supervised
+network is. *Not only regularization*: at 0, 25, 50, 75 and 100% of the training, what the teacher says of those rows of
+the pool as they are: its entropy, how often it is right, and of how many rows its likeliest class is another than at
+the moment before. The teacher of ``reduced-mpl`` is its calibrator over what a default teacher said. ``full``: all
+60,000 labels of MNIST and of Fashion-MNIST, all in strong views, where ``reduced-mpl`` has the plain supervised network
+for a teacher.
 
 Run, on the data that ``few_labels.py`` names; what has a line in ``results/analyses.jsonl`` is not run again::
 
@@ -203,7 +203,7 @@ def _moments(said: Sequence[Logits], truth: NDArray[np.int32]) -> Iterator[Line]
     before = None
     for words in said:
         likeliest = words.argmax(axis=1)
-        entropy = -(np.exp(words) * words).sum(axis=1).mean()
+        entropy = (np.exp(words) * -words).sum(axis=1).mean()
         flips = None if before is None else float((likeliest != before).mean())
         yield {"entropy": float(entropy), "right": float((likeliest == truth).mean()), "flips": flips}
         before = likeliest

@@ -144,6 +144,19 @@ def test_settings_are_recorded(ingested: Path) -> None:
     assert (method["recipe"]["labeled_batch"], method["recipe"]["pool_batch"]) == (16, 32)
 
 
+@pytest.mark.seconds
+def test_a_method_is_recorded_by_its_full_name(ingested: Path) -> None:
+    """``mpl`` is another name for the same training, with the same settings: asked by either, it is done once."""
+    settings = {**SHORT.settings, "form": "v1", "holdout": "0.4"}
+    first = flows.train(ingested, replace(SHORT, method="mpl", settings=settings, baseline=False))
+    again = flows.train(ingested, replace(SHORT, method="meta-pseudo-labels", settings=settings, baseline=False))
+    assert first.model.method == "meta-pseudo-labels"
+    written = settled(ingested, first.run_id)["method"]
+    assert (written["name"], written["form"], written["holdout"]) == ("meta-pseudo-labels", "v1", 0.4)
+    assert again.repeated
+    assert again.run_id == first.run_id
+
+
 def test_an_unknown_setting_is_refused_before_anything_starts(ingested: Path) -> None:
     """A misspelt name costs no training and leaves no run."""
     with pytest.raises(UsageError, match="sigma"):

@@ -34,7 +34,7 @@ def probabilities() -> Tensor:
 
 
 def test_sharpening_is_the_papers() -> None:
-    """q is p^(1/T) over its sum (eq. 7), a distribution at every temperature."""
+    """A guess is p^(1/T) over its sum (eq. 7), a distribution at every temperature."""
     raised = probabilities().double().numpy() ** (1 / 0.3)
     np.testing.assert_allclose(sharpen(probabilities(), 0.3), raised / raised.sum(axis=1, keepdims=True), rtol=1e-4)
     for temperature in (0.01, 0.5, 1.0, 10.0):
@@ -95,8 +95,8 @@ def test_the_loss_is_the_papers(k: int) -> None:
     rows = np.concatenate([given.labeled, *given.pool]).astype(np.float64)
     targets = np.concatenate([np.eye(CLASSES)[given.classes], *[guess] * k])
     labeled, pool = [], []
-    for place, (other, share) in enumerate(zip(order, drawn, strict=True)):
-        share = max(share, 1 - share)
+    for place, other in enumerate(order):
+        share = max(drawn[place], 1 - drawn[place])
         row = share * rows[place] + (1 - share) * rows[other]
         target = share * targets[place] + (1 - share) * targets[other]
         p = softmax(networks.model(torch.from_numpy(row[None]).float()))[0]

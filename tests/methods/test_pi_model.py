@@ -25,7 +25,7 @@ def softmax(logits: Tensor) -> NDArray[np.float64]:
 
 
 def test_the_weight_is_the_papers() -> None:
-    """w is w_max · exp(−5 (1 − T)²) with T from 0 to 1 over 80 of 300 epochs, and w_max from there on."""
+    """The weight w is w_max · exp(−5 (1 − T)²) with T from 0 to 1 over 80 of 300 epochs, and w_max from there on."""
     method = PiModel()
     for epoch in (0, 1, 40, 79):
         assert method.weigh(epoch / 300) == pytest.approx(100 * math.exp(-5 * (1 - epoch / 80) ** 2))

@@ -190,10 +190,10 @@ def test_too_few_labeled_rows_are_refused(labeled: int, pool: int, least: int) -
 
 
 def test_its_recipe_is_the_papers() -> None:
-    """SGD at 0.1 with momentum 0.9 and decay 1e-4, in batches of 16 labeled and 84 pool rows, without averaging."""
+    """SGD with momentum 0.9 and decay 1e-4, in batches of 16 labeled and 84 pool rows, without averaging."""
     recipe = make("pseudo-label-mixup").recipe
-    assert (recipe.learning_rate, recipe.momentum, recipe.nesterov, recipe.weight_decay) == (0.1, 0.9, False, 1e-4)
-    assert (recipe.labeled_batch, recipe.pool_batch, recipe.ema_decay) == (16, 84, 0)
+    assert (recipe.momentum, recipe.nesterov, recipe.weight_decay, recipe.ema_decay) == (0.9, False, 1e-4, 0)
+    assert (recipe.labeled_batch, recipe.pool_batch) == (16, 84)
 
 
 def test_a_class_without_labels_is_finite() -> None:

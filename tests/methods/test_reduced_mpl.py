@@ -149,7 +149,7 @@ def test_the_sign_matters() -> None:
         moved = copy.deepcopy(partner)
         with torch.no_grad():
             for name, weight in moved.named_parameters():
-                weight += share * towards[name]
+                weight.add_(share * towards[name])
         student, _ = stepped(ReducedMPL(recipe=PLAIN), seen, moved)
         assert seen.held_out is not None
         return nn.functional.cross_entropy(student(seen.held_out[0]), seen.held_out[1]).item()
@@ -222,7 +222,8 @@ def test_the_last_steps_are_on_labels() -> None:
 def test_a_pool_batch_of_one_row_is_finite() -> None:
     """One row of which the teacher was certain moves nothing to infinity, in either form."""
     seen = given()
-    alone = replace(seen, pool=(seen.pool[0][:1],), targets=torch.eye(CLASSES, dtype=torch.float64)[:1])
+    certain = torch.eye(CLASSES, dtype=torch.float64)[:1]
+    alone = replace(seen, pool=(seen.pool[0][:1],), rows=torch.zeros(1, dtype=torch.int64), targets=certain)
     for feedback in ("exact", "sampled"):
         networks = stepped(ReducedMPL(feedback=feedback, recipe=PLAIN), alone, calibrator(), steps=3)
         assert all(weight.isfinite().all() for network in networks for weight in weights(network))

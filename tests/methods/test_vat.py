@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -52,14 +54,14 @@ def test_the_direction_is_the_top_eigenvector() -> None:
 def test_each_iteration_comes_nearer() -> None:
     """|cos| with the true direction grows with K in every row, up to ξ's own error, and one step is half the way."""
     by_k = [alignment(k) for k in (1, 2, 4, 8, 16, 32)]
-    assert all((later >= earlier - 1e-5).all() for earlier, later in zip(by_k, by_k[1:], strict=False))
+    assert all((later >= earlier - 1e-5).all() for earlier, later in pairwise(by_k))
     means = [float(found.mean()) for found in by_k]
     assert means == sorted(means)
     assert means[0] > 0.5
 
 
 def test_one_iteration_is_the_hessian_times_the_noise() -> None:
-    """d is H·noise, brought to length 1 (eq. 12)."""
+    """One step gives H·noise, brought to length 1."""
     model, (rows,) = linear().model.double(), batch(pool=5, views=1).pool
     found = Vat(xi=1e-6).direction(model, rows.double(), torch.Generator().manual_seed(3)).flatten(1).numpy()
     noise = torch.randn(rows.shape, generator=torch.Generator().manual_seed(3), dtype=torch.float64).flatten(1).numpy()

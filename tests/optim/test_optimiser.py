@@ -95,3 +95,28 @@ def test_bounds(name: str, value: object) -> None:
 def test_bounds_are_inclusive_where_they_make_sense() -> None:
     """Zero rates, no momentum, no decay, no averaging and batches of one are all allowed."""
     Recipe(learning_rate=0, momentum=0, weight_decay=0, ema_decay=0, labeled_batch=1, pool_batch=1)
+
+
+@pytest.mark.parametrize("nesterov", [True, False])
+def test_its_reach_is_how_far_a_step_goes_along_its_gradient(nesterov: bool) -> None:
+    """A gradient longer by δ, after steps that left momentum, moves the weight by reach · δ further."""
+    recipe = Recipe(learning_rate=0.1, momentum=0.9, nesterov=nesterov, schedule="annealed")
+    ends = []
+    for slope in (1.0, 1.5):
+        network = nn.Linear(1, 1, bias=False)
+        nn.init.constant_(network.weight, 2.0)
+        optimiser = Optimiser(network, recipe)
+        for step, factor in enumerate((3.0, -2.0, slope)):
+            optimiser.step(factor * network.weight.sum(), step / 4)
+        ends.append(network.weight.item())
+    assert ends[0] - ends[1] == pytest.approx(0.5 * optimiser.reach(0.5), rel=1e-5)
+    assert optimiser.reach(0.5) == pytest.approx(0.05 * (1.9 if nesterov else 1))
+
+
+def test_a_rate_of_its_own_takes_the_schedules_place() -> None:
+    """A step that names its rate is taken at that one."""
+    network = nn.Linear(1, 1, bias=False)
+    nn.init.constant_(network.weight, 2.0)
+    recipe = Recipe(learning_rate=0.5, momentum=0, weight_decay=0)
+    Optimiser(network, recipe).step(network.weight.sum(), 0.0, rate=0.25)
+    assert network.weight.item() == 1.75
