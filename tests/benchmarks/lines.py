@@ -203,7 +203,8 @@ def _through(workspaces: Path, trial: Trial, length: Length) -> Line:
     seconds = time.monotonic() - started
     labels = flows.evaluate(workspace, truth=truth).score
     return {
-        "steps": teacher.steps,
+        "steps": length.teacher,
+        "teacher_steps": teacher.steps,  # fewer, where a stored teacher was made of the others
         "student_steps": student.steps,
         "rounds": length.rounds,
         "teacher_accuracy": _accuracy(workspace, teacher.model.model_id),
