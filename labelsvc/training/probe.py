@@ -40,12 +40,14 @@ def steps_for(budget: float, make_network: MakeNetwork, lesson: Lesson, plan: Pl
 def seconds_per_step(timing: float, make_network: MakeNetwork, lesson: Lesson, plan: Plan) -> float:
     """Return how long a step of ``plan`` takes, measured for about ``timing`` seconds on a network of its own."""
     endless = Plan(plan.method, 10**9, plan.seed, plan.device, pauses=_Every())
+    state = begin(make_network, lesson, endless)
+    state.step = half_way = endless.steps // 2  # where a method neither warms up nor ends on labels alone
     steps = 0
-    for interval in run(begin(make_network, lesson, endless), lesson, endless):
-        if interval.step == WARM_UP:
+    for interval in run(state, lesson, endless):
+        steps = interval.step - half_way - WARM_UP
+        if steps == 0:
             first = _clock(plan.device)
-        elif interval.step > WARM_UP and _clock(plan.device) - first >= timing:
-            steps = interval.step - WARM_UP
+        elif steps > 0 and _clock(plan.device) - first >= timing:
             break
     return (_clock(plan.device) - first) / steps
 

@@ -8,6 +8,8 @@ import pytest
 import torch
 
 from labelsvc.errors import UsageError
+from labelsvc.methods.contract import Course, Turn
+from labelsvc.methods.supervised import Supervised
 from labelsvc.networks import PictureClassifier
 from labelsvc.training import probe
 from labelsvc.training.probe import kept_bytes, steps_for
@@ -69,3 +71,17 @@ def test_what_is_kept_grows_with_the_batch() -> None:
     few, many = (kept_bytes(made, torch.zeros(rows, shape, 8, 8)) for rows in (8, 16))
     assert few >= 8 * shape * 8 * 8 * 4
     assert 1.8 < many / few <= 2.0
+
+
+def test_steps_are_timed_half_way(clock: Clock) -> None:
+    """What is timed is neither a method's warm-up nor its end, where it may leave the pool alone."""
+    shares = []
+
+    class Noted(Supervised):
+        def turn(self, step: int, course: Course) -> Turn:
+            shares.append(step / course.steps)
+            return super().turn(step, course)
+
+    steps_for(30.0, clock.network, lesson(), plan(Noted(), 1))
+    assert shares
+    assert all(0.4 < share < 0.6 for share in shares)
