@@ -18,7 +18,7 @@ from .exported import Exported, model
 @pytest.fixture(scope="session")
 def classifier() -> PictureClassifier:
     """Give a network that tells bars apart."""
-    return trained(lesson(), plan(small("supervised"), 40))[0].model
+    return trained(lesson(), plan(small("supervised"), 40))[0].student.network
 
 
 @pytest.fixture(scope="session")
