@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from labelsvc.config import TrainConfig, digest
 from labelsvc.flows._room import Assignment, Room, enter
@@ -23,7 +22,7 @@ from labelsvc.flows._teach import fit
 from labelsvc.labeling.neighbours import directions, nearest
 from labelsvc.labeling.spread import NEIGHBOURS, graph, spread
 from labelsvc.methods.simclr import SimCLR
-from labelsvc.networks import PictureClassifier
+from labelsvc.networks import PictureClassifier, weights
 from labelsvc.records import LabeledSamples, Listener, RowCount, SampleNumbers
 from labelsvc.store import runs, samples
 from labelsvc.store.database import Store
@@ -38,6 +37,7 @@ LARGEST = 20_000  # inputs that labels are spread over; the teacher sees the oth
 SHARE = 0.5  # of the budget, and of the teacher's steps where they are given
 OUTPUTS = 64  # of the network that learns the representation
 SUREST = 0.5  # of the rows that each class reached
+SPREAD, WEIGHTS = "spread.parquet", "representation.safetensors"  # in its run's folder; the weights are written last
 LABELS = pa.schema([("sample_no", pa.int64()), ("class", pa.int32()), ("lead", pa.float32())])
 
 
@@ -59,19 +59,24 @@ def begun_with_few(session: Session, assignment: Assignment, listener: Listener)
     config = _config(assignment.config)
     config_hash = digest(config, SimCLR(), samples.state_digest(session.store))
     done = runs.find_done(session.store, COMMAND, config_hash)
-    if done is not None and (file := _file(session.workspace.run_path(done.run_id))).exists():
-        found = _read(file)
-    else:
+    folder = session.workspace.run_path(done.run_id) if done is not None else None
+    if folder is None or not (folder / WEIGHTS).exists():
         device = describe(find_device(config.device))
         run = runs.NewRun(COMMAND, asdict(config), config_hash, config.seed, versions(), device, session.run_id)
         with recorded(session.workspace, run, resumable=True) as child:
-            found = _spread(child, assignment, config, listener)
-    listener.note(f"the surest {SUREST:.0%} of what each class reached, {len(found):,} rows, teach to begin with")
+            _spread(child, assignment, config, listener)
+        folder = child.folder
+    found = _read(folder / SPREAD)
+    listener.note(
+        f"the surest {SUREST:.0%} of what each class reached, {len(found):,} rows, teach a network to begin with that "
+        "starts from the weights of the first"
+    )
     given = assignment.labeled
     both = LabeledSamples(
         np.concatenate([given.numbers, found.numbers]), np.concatenate([given.classes, found.classes])
     )
-    return replace(assignment, labeled=both, budget_share=assignment.budget_share * (1 - SHARE))
+    share = assignment.budget_share * (1 - SHARE)
+    return replace(assignment, labeled=both, budget_share=share, origin=folder / WEIGHTS)
 
 
 def _config(config: TrainConfig) -> TrainConfig:
@@ -80,8 +85,8 @@ def _config(config: TrainConfig) -> TrainConfig:
     return replace(config, method="simclr", settings={}, steps=steps, keep_moments=0, baseline=False)
 
 
-def _spread(session: Session, assignment: Assignment, config: TrainConfig, listener: Listener) -> LabeledSamples:
-    """Learn the representation, spread the labels, and keep the surest in the run's folder."""
+def _spread(session: Session, assignment: Assignment, config: TrainConfig, listener: Listener) -> None:
+    """Learn the representation, spread the labels, and keep the weights and the surest labels in the run's folder."""
     task = replace(
         assignment,
         method_name="simclr",
@@ -94,16 +99,16 @@ def _spread(session: Session, assignment: Assignment, config: TrainConfig, liste
     state = fit(room)
     network = state.average.network
     assert isinstance(network, PictureClassifier)
-    found = _surest(room, network)
+    spread_to = _write_surest(room, network)
+    weights.save(network, session.folder / WEIGHTS)
     session.rows = RowCount(given=len(assignment.labeled), labeled=len(assignment.labeled))
     session.stop_reason = f"all {state.step:,} steps done"
-    session.outcome = {"steps": state.step, "spread": len(found)}
+    session.outcome = {"steps": state.step, "spread": spread_to}
     session.workspace.checkpoint_path(session.run_id).unlink(missing_ok=True)
-    return found
 
 
-def _surest(room: Room, network: PictureClassifier) -> LabeledSamples:
-    """Return the surest spread labels, without the given ones."""
+def _write_surest(room: Room, network: PictureClassifier) -> int:
+    """Write the surest spread labels, without the given ones, and return how many they are."""
     assignment, given = room.assignment, room.assignment.labeled
     others = np.setdiff1d(assignment.pool, given.numbers)
     some = np.sort(np.random.default_rng(assignment.config.seed).permutation(others)[:LARGEST])
@@ -113,17 +118,10 @@ def _surest(room: Room, network: PictureClassifier) -> LabeledSamples:
     prior = room.lesson().prior.double().numpy()
     reached = spread(graph(around), np.arange(len(given)), given.classes, prior)
     chosen = reached.surest(SUREST) & (np.arange(len(numbers)) >= len(given))
-    _write(room.session.folder, numbers[chosen], reached.classes[chosen], reached.lead[chosen])
-    return LabeledSamples(numbers[chosen], reached.classes[chosen])
-
-
-def _file(folder: Path) -> Path:
-    return folder / "spread.parquet"
-
-
-def _write(folder: Path, numbers: SampleNumbers, classes: NDArray[np.int32], lead: NDArray[np.float32]) -> None:
-    with written_beside(_file(folder)) as partial:
-        pq.write_table(pa.table([numbers, classes, lead], schema=LABELS), partial, compression="zstd")
+    columns = [numbers[chosen], reached.classes[chosen], reached.lead[chosen]]
+    with written_beside(room.session.folder / SPREAD) as partial:
+        pq.write_table(pa.table(columns, schema=LABELS), partial, compression="zstd")
+    return int(chosen.sum())
 
 
 def _read(file: Path) -> LabeledSamples:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -18,7 +19,7 @@ from labelsvc.data.inputs import Inputs
 from labelsvc.flows._inputs import open_inputs
 from labelsvc.flows._session import Session
 from labelsvc.methods.contract import Method
-from labelsvc.networks import PictureClassifier
+from labelsvc.networks import PictureClassifier, weights
 from labelsvc.records import LabeledSamples, Listener, ModelRole, Preprocessing, SampleNumbers
 from labelsvc.store import samples
 from labelsvc.training.device import find_device, prepare
@@ -45,6 +46,7 @@ class Assignment:
     is_baseline: bool = False  # a teacher to measure another one by
     budget_share: float = 1.0  # of the config's budget
     outputs: int | None = None  # of its network; None: one for each class
+    origin: Path | None = None  # weights that its network begins with, as far as they fit
 
     @property
     def name(self) -> str:
@@ -74,7 +76,10 @@ class Room:
         seed = self.assignment.config.seed
         seed = mixed(seed, number) if number else seed
         outputs = self.assignment.outputs or len(self.classes)
-        return networks.build(self.network, self.preprocessing, outputs, seed=seed)
+        network = networks.build(self.network, self.preprocessing, outputs, seed=seed)
+        if self.assignment.origin is not None:
+            weights.begin_from(network, self.assignment.origin)
+        return network
 
     def rows(self, numbers: SampleNumbers) -> Rows:
         """Return the inputs of samples on the device."""

@@ -36,3 +36,12 @@ def load(network: nn.Module, path: Path, *, sha256: str | None = None) -> None:
     if sha256 is not None and hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
         raise InputError(f"the weights {path} are not the ones that were recorded; train again")
     network.load_state_dict(load_file(path))
+
+
+def begin_from(network: nn.Module, path: Path) -> None:
+    """Give a network the weights of ``path`` that it has, too, of the same name and shape; it keeps its other ones."""
+    fresh = network.state_dict()
+    known = {
+        name: weight for name, weight in load_file(path).items() if name in fresh and weight.shape == fresh[name].shape
+    }
+    network.load_state_dict({**fresh, **known})

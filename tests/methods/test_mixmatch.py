@@ -67,11 +67,11 @@ def test_a_mixture_stays_nearer_to_its_own_row(alpha: float) -> None:
 
 def test_the_mean_of_lambda_is_that_of_its_distribution() -> None:
     """λ' of Beta(α, α) has the mean that integrating max(x, 1 − x) over its density gives."""
-    grid = (np.arange(1_000_000) + 0.5) / 1_000_000
+    grid = (np.arange(100_000) + 0.5) / 100_000
     density = (grid * (1 - grid)) ** (0.75 - 1)
     expected = (np.maximum(grid, 1 - grid) * density).sum() / density.sum()
-    found = at_least_half(beta(200_000, 0.75, torch.Generator().manual_seed(0))).mean().item()
-    assert found == pytest.approx(expected, abs=2e-3)
+    found = at_least_half(beta(100_000, 0.75, torch.Generator().manual_seed(0))).mean().item()
+    assert found == pytest.approx(expected, abs=3e-3)
 
 
 def test_the_weight_is_the_papers() -> None:
