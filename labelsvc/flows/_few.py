@@ -68,8 +68,8 @@ def begun_with_few(session: Session, assignment: Assignment, listener: Listener)
         folder = child.folder
     found = _read(folder / SPREAD)
     listener.note(
-        f"the surest {SUREST:.0%} of what each class reached, {len(found):,} rows, teach a network to begin with that "
-        "starts from the weights of the first"
+        f"the surest {SUREST:.0%} of what each class reached, {len(found):,} rows, teach to begin with, and the "
+        "representation's weights are the teacher's first"
     )
     given = assignment.labeled
     both = LabeledSamples(
