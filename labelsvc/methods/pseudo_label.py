@@ -28,6 +28,7 @@ from labelsvc.errors import UsageError
 from labelsvc.losses import cross_entropy, largest_share
 from labelsvc.methods.contract import Batch, Course, Losses, Method, Moment, Networks, Turn, both_at_once
 from labelsvc.methods.hyperparameters import choice, number
+from labelsvc.methods.pace import Pace
 from labelsvc.optim.recipe import Recipe
 
 T2 = {"lee": 600.0, "alternating": 700.0}
@@ -83,7 +84,7 @@ class PseudoLabel(Method):
 
     def published_steps(self, course: Course) -> int:
         """Return how many steps this many rows take at the published length."""
-        pace = _Pace.of(self, course)
+        pace = Pace.of(self.recipe, self.every, course)
         counts = self.end_of_rise + self.rest
         if self.form == "lee":
             return round(counts * pace.labeled_batches)
@@ -98,7 +99,7 @@ class PseudoLabel(Method):
         return Turn(both.labeled, both.pool, self.alpha(t))
 
     def _alternating(self, step: int, course: Course) -> Turn:
-        pace, scale = _Pace.of(self, course), course.steps / self.published_steps(course)
+        pace, scale = Pace.of(self.recipe, self.every, course), course.steps / self.published_steps(course)
         alone = round(scale * self.t1 * pace.labeled_batches)  # steps on labeled rows, to begin with
         if step < alone:
             return Turn(pace.labeled(*divmod(step, pace.labeled_batches)), range(0), pool_weight=0.0)
@@ -143,32 +144,3 @@ def guesses(model: nn.Module, pictures: Float[Tensor, "pool ..."]) -> Int[Tensor
     labels: Tensor = model.eval()(pictures).argmax(dim=1)
     model.train(was_training)
     return labels
-
-
-@dataclass(frozen=True)
-class _Pace:
-    """Batches, and the places that they take, of the alternating form."""
-
-    course: Course
-    recipe: Recipe
-    labeled_batches: int  # in an epoch of labeled rows, the last one smaller
-    counts: int  # labeled epochs in a pass over the pool
-    steps: int  # in a pass over the pool, those of the labeled epochs among them
-
-    @classmethod
-    def of(cls, method: PseudoLabel, course: Course) -> _Pace:
-        labeled = -(-course.labeled // method.recipe.labeled_batch)
-        pool = -(-course.pool // method.recipe.pool_batch)
-        counts = -(-pool // method.every)
-        return cls(course, method.recipe, labeled, counts, pool + counts * labeled)
-
-    def labeled(self, epoch: int, batch: int) -> range:
-        return _places(self.course.labeled, self.recipe.labeled_batch, epoch, batch)
-
-    def pool(self, epoch: int, batch: int) -> range:
-        return _places(self.course.pool, self.recipe.pool_batch, epoch, batch)
-
-
-def _places(rows: int, size: int, epoch: int, batch: int) -> range:
-    """Return a batch's places; the last one of an epoch ends with it."""
-    return range(epoch * rows + batch * size, epoch * rows + min((batch + 1) * size, rows))
