@@ -48,7 +48,7 @@ class MixMatch(Method):
     citation = "Berthelot et al., NeurIPS 2019"
     advice = (
         "For ten labels a class and more. Mixed rows keep it from being sure, so its thresholds want calibration; λ_U "
-        "differs by data, and with a handful of labels its full weight comes too early."
+        "differs by data. In a short training, or with a handful of labels, its full weight comes too early: ramp=0.3."
     )
 
     @property
