@@ -156,7 +156,9 @@ def test_a_wrong_teacher_costs_no_run(taught: Path) -> None:
     before = ask(taught, COMMANDS)
     with pytest.raises(UsageError, match="no model ends in 'nobody'"):
         flows.train(taught, replace(DISTIL, teacher="nobody"))
-    with pytest.raises(UsageError, match=r"--teacher is for reduced-mpl and distillation; softmatch learns from no stored teacher"):
+    with pytest.raises(
+        UsageError, match=r"--teacher is for reduced-mpl and distillation; softmatch learns from no stored teacher"
+    ):
         flows.train(taught, replace(SHORT, teacher="latest"))
     with pytest.raises(UsageError, match="leave it out"):
         flows.run(taught, [], config=flows.RunConfig(train=replace(SHORT, teacher="latest")))
