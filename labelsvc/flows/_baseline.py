@@ -97,15 +97,7 @@ class _Gate:
         device = describe(find_device(config.device))
         run = runs.NewRun(models.BASELINE, told, config_hash, config.seed, versions(), device, session.run_id)
         task = replace(
-            self.assignment,
-            method_name="supervised",
-            method=method,
-            config=config,
-            is_baseline=True,
-            budget_share=1.0,
-            parent_id=None,
-            elder=None,
-            targets=None,
+            self.assignment, method_name="supervised", method=method, config=config, is_baseline=True, budget_share=1.0
         )
         with recorded(session.workspace, run, resumable=True) as child:
             child.rows = RowCount(given=len(task.labeled), labeled=len(task.labeled))

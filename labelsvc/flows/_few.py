@@ -41,7 +41,7 @@ SPREAD, WEIGHTS = "spread.parquet", "representation.safetensors"  # in its run's
 LABELS = pa.schema([("sample_no", pa.int64()), ("class", pa.int32()), ("lead", pa.float32())])
 
 
-def is_wanted(store: Store, config: TrainConfig, labeled: LabeledSamples, pool: SampleNumbers) -> bool:
+def is_spread(store: Store, config: TrainConfig, labeled: LabeledSamples, pool: SampleNumbers) -> bool:
     """Return whether labels are to be spread: where the config says so, else for few labels and the default method."""
     if config.spread is not None:
         return config.spread

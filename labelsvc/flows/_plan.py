@@ -14,8 +14,7 @@ import torch
 
 from labelsvc.config import PlanConfig
 from labelsvc.flows._baseline import TEACHERS_SHARE, is_wanted
-from labelsvc.flows._few import SHARE
-from labelsvc.flows._few import is_wanted as is_spread
+from labelsvc.flows._few import SHARE, is_spread
 from labelsvc.flows._inputs import rows_to_ask
 from labelsvc.flows._room import Assignment, Room, enter
 from labelsvc.flows._session import Session, open_store

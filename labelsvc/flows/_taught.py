@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from labelsvc.config import TrainConfig, digest
 from labelsvc.errors import InputError, UsageError
-from labelsvc.flows._few import begun_with_few
-from labelsvc.flows._few import is_wanted as is_spread
+from labelsvc.flows._few import begun_with_few, is_spread
 from labelsvc.flows._inputs import open_inputs
 from labelsvc.flows._models import PREDICTIONS, is_kept, open_network
 from labelsvc.flows._room import Assignment
@@ -156,8 +155,9 @@ def _own(session: Session, assignment: Assignment, listener: Listener) -> Model:
     task = replace(assignment, method_name=config.method, method=method, config=config, budget_share=1.0)
     with recorded(session.workspace, run, resumable=True) as child:
         child.rows = RowCount(given=len(task.labeled), labeled=len(task.labeled))
-        few = is_spread(child.store, config, task.labeled, task.pool)
-        return teach(child, begun_with_few(child, task, listener) if few else task, listener)
+        if is_spread(child.store, config, task.labeled, task.pool):
+            task = begun_with_few(child, task, listener)
+        return teach(child, task, listener)
 
 
 def _words(session: Session, teacher: Model, assignment: Assignment, listener: Listener) -> NDArray[np.float32]:

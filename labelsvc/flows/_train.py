@@ -11,8 +11,7 @@ import torch
 from labelsvc.config import TrainConfig, digest
 from labelsvc.errors import InputError
 from labelsvc.flows._baseline import TEACHERS_SHARE, is_wanted, stand_or_fall, verdict
-from labelsvc.flows._few import begun_with_few
-from labelsvc.flows._few import is_wanted as is_spread
+from labelsvc.flows._few import begun_with_few, is_spread
 from labelsvc.flows._models import is_kept
 from labelsvc.flows._room import Assignment
 from labelsvc.flows._session import open_store, recorded, versions
@@ -89,10 +88,10 @@ def train(
     run = NewRun("train", {**asdict(config), "call": call}, config_hash, config.seed, versions(), device, parent_run)
     with recorded(place, run, resumable=True) as session:
         session.rows = RowCount(given=len(labeled), labeled=len(labeled))
-        if method.needs_teacher:
-            assignment = taught(session, assignment, listener)
-        few = is_spread(store, config, labeled, pool)
-        teacher = teach(session, begun_with_few(session, assignment, listener) if few else assignment, listener)
+        task = taught(session, assignment, listener) if method.needs_teacher else assignment
+        if is_spread(store, config, labeled, pool):
+            task = begun_with_few(session, task, listener)
+        teacher = teach(session, task, listener)
         if compared:
             stand_or_fall(session, assignment, teacher, listener)
     return _outcome(store, runs.get(store, session.run_id))

@@ -29,6 +29,7 @@ from labelsvc.losses import cross_entropy, largest_share
 from labelsvc.methods.contract import Batch, Course, Losses, Method, Moment, Networks, Turn, both_at_once
 from labelsvc.methods.hyperparameters import choice, number
 from labelsvc.methods.pace import Pace
+from labelsvc.networks.modes import evaluated
 from labelsvc.optim.recipe import Recipe
 
 T2 = {"lee": 600.0, "alternating": 700.0}
@@ -140,7 +141,6 @@ class PseudoLabel(Method):
 @torch.no_grad()
 def guesses(model: nn.Module, pictures: Float[Tensor, "pool ..."]) -> Int[Tensor, " pool"]:
     """Return y', the likeliest classes by an evaluation-mode pass."""
-    was_training = model.training
-    labels: Tensor = model.eval()(pictures).argmax(dim=1)
-    model.train(was_training)
+    with evaluated(model):
+        labels: Tensor = model(pictures).argmax(dim=1)
     return labels
