@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from labelsvc.errors import InputError
 from labelsvc.records import PictureShape, Pixels
+from labelsvc.student.metadata import StudentPolicy, Words, policy_of, pool_of
 from labelsvc.student.session import open_session
 
 
@@ -24,6 +25,8 @@ class Student:
     classes: tuple[str, ...]
     shape: PictureShape
     origin: Mapping[str, str]  # the file's ``labelsvc.*`` metadata
+    policy: StudentPolicy | None = None  # which of its labels count, where the file says so
+    pool: Words | None = None  # what it said of its pool, where the file says so
 
     def probabilities(self, pixels: Pixels) -> NDArray[np.float32]:
         """Return the probabilities [rows, classes] of pictures [rows, height, width, channels]."""
@@ -45,4 +48,11 @@ def load(path: Path, *, device: str = "auto") -> Student:
         raise InputError(f"{path} is no student of labelsvc: it has no input `image` or no `class_names`")
     height, width, channels = inputs[0].shape[1:]
     origin = {name: value for name, value in metadata.items() if name.startswith("labelsvc.")}
-    return Student(session, tuple(json.loads(metadata["class_names"])), PictureShape(height, width, channels), origin)
+    return Student(
+        session=session,
+        classes=tuple(json.loads(metadata["class_names"])),
+        shape=PictureShape(height, width, channels),
+        origin=origin,
+        policy=policy_of(metadata),
+        pool=pool_of(metadata),
+    )
