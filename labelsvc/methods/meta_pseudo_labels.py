@@ -25,17 +25,16 @@ the student waits for a twentieth of the steps, not a hundredth; λ rises over a
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from labelsvc.losses import cross_entropy, largest_share, soft_cross_entropy
-from labelsvc.methods import feedback as judged
-from labelsvc.methods.contract import Batch, Course, Learner, Losses, Moment, PairedMethod, Problem, Turn, both_at_once
+from labelsvc.methods import trial
+from labelsvc.methods.contract import Batch, Course, Learner, Losses, Moment, PairedMethod, Problem, Turn
 from labelsvc.methods.hyperparameters import choice, number
-from labelsvc.methods.trial import Baseline, tried
+from labelsvc.methods.trial import Baseline
 from labelsvc.optim.recipe import Recipe
 
 
@@ -74,14 +73,11 @@ class MetaPseudoLabels(PairedMethod):
 
     def turn(self, step: int, course: Course) -> Turn:
         """Return both kinds of rows, and the held-out ones of form v1; in the end labeled rows alone."""
-        both = both_at_once(self.recipe, step)
-        if step >= round((1 - self.finetune) * course.steps):
-            return replace(both, pool=range(0))
-        return replace(both, held_out=both.labeled if self.form == "v1" else range(0))
+        return trial.turn(self.recipe, step, course, finetune=self.finetune)
 
     def init(self, problem: Problem) -> Baseline:
         """Start at zero."""
-        return Baseline(problem.prior.new_zeros(()))
+        return Baseline.zero(problem)
 
     def partner(self, alike: Callable[[], nn.Module], problem: Problem) -> nn.Module:  # noqa: ARG002
         """Return the teacher: the student's like, of other weights."""
@@ -92,31 +88,19 @@ class MetaPseudoLabels(PairedMethod):
     ) -> tuple[Losses, Baseline]:
         """Step the student on the teacher's labels, then the teacher on its own loss and on the feedback."""
         if not batch.pool:
-            return self._finetuned(student, batch, moment), memory
+            loss = trial.finetune(student, batch, moment, rate=self.finetune_rate, smoothing=self.smoothing)
+            return Losses(loss, {"fine-tuning loss": loss}), memory
         own, log_q, figures = self._taught(partner.network, batch, moment)
         if moment.progress < self.wait:
             partner.optimiser.step(own, moment.progress)
             return Losses(own.detach(), figures), memory
-        drawn = judged.sample(log_q.detach(), moment.generator)  # ŷ
-        is_exact = self.feedback == "exact"
-        spoken = log_q.exp() if is_exact else functional.one_hot(drawn, log_q.shape[1]).to(log_q.dtype)
-        targets = (1 - self.smoothing) * spoken + self.smoothing / log_q.shape[1]
-        trial = tried(
-            student,
-            batch.pool[1],
-            targets=targets.detach(),
-            judges=batch.held_out or (batch.labeled, batch.classes),
-            progress=moment.progress,
-            with_slope=is_exact,
-        )
-        if trial.slope is None:
-            credit = (trial.fall - memory.fall).clamp(-self.bound, self.bound)
-            feedback = judged.sampled_feedback(log_q, drawn, credit)  # M
-        else:
-            feedback = judged.exact_feedback(targets, trial.slope, student.optimiser.reach(moment.progress))
+        said = trial.told(log_q, self.feedback, moment, smoothing=self.smoothing)  # ŷ
+        judges = batch.held_out or (batch.labeled, batch.classes)
+        tried = trial.tried(student, batch.pool[1], said, judges=judges, progress=moment.progress)  # θ'
+        feedback = trial.credited(said, tried, memory, bound=self.bound)  # M
         partner.optimiser.step(own + self.meta_weight * feedback, moment.progress)
-        figures |= {"labeled loss": trial.before, "pool loss": trial.loss, "feedback": trial.fall}
-        return Losses(trial.loss, figures), Baseline(memory.fall.lerp(trial.fall, 1 - self.baseline))
+        figures |= {"labeled loss": tried.before, "pool loss": tried.loss, "feedback": tried.fall}
+        return Losses(tried.loss, figures), memory.moved(tried, self.baseline)
 
     def _taught(self, teacher: nn.Module, batch: Batch, moment: Moment) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """Return the teacher's own loss, what it says of the pool, log q, and its figures."""
@@ -135,9 +119,3 @@ class MetaPseudoLabels(PairedMethod):
             loss = loss + share * self.uda_weight * soft_cross_entropy(view, mask[:, None] * p)  # λ · L_UDA
             figures["used"] = mask.mean()
         return loss, weak.log_softmax(dim=1), figures | {"teacher loss": loss.detach()}
-
-    def _finetuned(self, student: Learner, batch: Batch, moment: Moment) -> Losses:
-        """Step the student on labels; the teacher stands still."""
-        loss = cross_entropy(student.network(batch.labeled), batch.classes, smoothing=self.smoothing)
-        student.optimiser.step(loss, moment.progress, rate=self.finetune_rate)
-        return Losses(loss.detach(), {"fine-tuning loss": loss.detach()})

@@ -13,7 +13,7 @@ view Ω, and L the student's loss on held-out labeled rows:
     sampled:  with ŷ ~ q_ψ for the student's targets, down (L(θ) − L(θ') − b) · Σ over the pool rows of −log q_ψ(ŷ)
 
 and at last S alone is fine-tuned on the labeled rows that were not held out. b is a moving average of L(θ) − L(θ') that
-starts at 0; w = 0 leaves g at 0 and is distillation without labels.
+starts at 0, and ``bound`` cuts the credit as there; w = 0 leaves g at 0 and is distillation without labels.
 
 Deviations: the paper gives neither the size of g nor a recipe: g is one hidden layer over log q, cut off at e^−10, and
 the rest is as for `meta-pseudo-labels`. The teacher saw the row as it is, the student sees its strong view. The stored
@@ -27,13 +27,12 @@ from dataclasses import dataclass, field, replace
 
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional
 
-from labelsvc.losses import cross_entropy, log_probabilities
-from labelsvc.methods import feedback as judged
-from labelsvc.methods.contract import Batch, Course, Learner, Losses, Moment, PairedMethod, Problem, Turn, both_at_once
+from labelsvc.losses import log_probabilities
+from labelsvc.methods import trial
+from labelsvc.methods.contract import Batch, Course, Learner, Losses, Moment, PairedMethod, Problem, Turn
 from labelsvc.methods.hyperparameters import choice, number
-from labelsvc.methods.trial import Baseline, tried
+from labelsvc.methods.trial import Baseline
 from labelsvc.optim.recipe import Recipe
 
 FAINTEST = 10.0  # −log q beyond which g is told no difference
@@ -66,6 +65,7 @@ class ReducedMPL(PairedMethod):
     calibrator_rate: float = number(0.1, 0, 100, "its learning rate", symbol="η_ψ")
     meta_weight: float = number(1.0, 0, 1000, "of the feedback; 0 is the ablation", symbol="w")
     baseline: float = number(0.99, 0, 1, "momentum of the moving average b, for feedback=sampled")
+    bound: float = number(0.01, 0, 1000, "the most that a step is credited with, either way, when sampled")
     finetune: float = number(0.05, 0, 0.9, "the share of the training at whose end the student sees labels alone")
     finetune_rate: float = number(0.003, 0, 1, "the learning rate there")
     recipe: Recipe = field(
@@ -92,14 +92,11 @@ class ReducedMPL(PairedMethod):
 
     def turn(self, step: int, course: Course) -> Turn:
         """Return both kinds of rows and the held-out ones; in the end labeled rows alone."""
-        both = both_at_once(self.recipe, step)
-        if step >= round((1 - self.finetune) * course.steps):
-            return replace(both, pool=range(0))
-        return replace(both, held_out=both.labeled if course.held_out else range(0))
+        return trial.turn(self.recipe, step, course, finetune=self.finetune)
 
     def init(self, problem: Problem) -> Baseline:
         """Start at zero."""
-        return Baseline(problem.prior.new_zeros(()))
+        return Baseline.zero(problem)
 
     def partner(self, alike: Callable[[], nn.Module], problem: Problem) -> nn.Module:  # noqa: ARG002
         """Return the calibrator, which is the identity."""
@@ -110,35 +107,19 @@ class ReducedMPL(PairedMethod):
     ) -> tuple[Losses, Baseline]:
         """Step the student on the calibrated words, then the calibrator on the feedback."""
         if not batch.pool:
-            return self._finetuned(student, batch, moment), memory
+            loss = trial.finetune(student, batch, moment, rate=self.finetune_rate)
+            return Losses(loss, {"fine-tuning loss": loss}), memory
         assert batch.targets is not None, "the loop refuses a lesson without a teacher's words"
         log_q = partner.network(log_probabilities(batch.targets)).log_softmax(dim=1)  # log q_ψ
-        drawn = judged.sample(log_q.detach(), moment.generator)  # ŷ
-        is_exact = self.feedback == "exact"
-        targets = log_q.exp() if is_exact else functional.one_hot(drawn, log_q.shape[1]).to(log_q.dtype)
-        trial = tried(
-            student,
-            batch.pool[0],
-            targets=targets.detach(),
-            judges=batch.held_out or (batch.labeled, batch.classes),
-            progress=moment.progress,
-            with_slope=is_exact,
-        )
-        if trial.slope is None:
-            feedback = judged.sampled_feedback(log_q, drawn, trial.fall - memory.fall)
-        else:
-            feedback = judged.exact_feedback(targets, trial.slope, student.optimiser.reach(moment.progress))
-        partner.optimiser.step(self.meta_weight * feedback, moment.progress)
+        said = trial.told(log_q, self.feedback, moment)
+        judges = batch.held_out or (batch.labeled, batch.classes)
+        tried = trial.tried(student, batch.pool[0], said, judges=judges, progress=moment.progress)  # θ'
+        feedback = trial.credited(said, tried, memory, bound=self.bound)
+        partner.optimiser.step(self.meta_weight * feedback, moment.progress)  # ψ'
         figures = {
-            "labeled loss": trial.before,
-            "pool loss": trial.loss,
-            "feedback": trial.fall,
+            "labeled loss": tried.before,
+            "pool loss": tried.loss,
+            "feedback": tried.fall,
             "calibrated": (log_q.detach().exp() - batch.targets).abs().sum(dim=1).mean() / 2,  # moved, of 1
         }
-        return Losses(trial.loss, figures), Baseline(memory.fall.lerp(trial.fall, 1 - self.baseline))
-
-    def _finetuned(self, student: Learner, batch: Batch, moment: Moment) -> Losses:
-        """Step the student on labels; the calibrator stands still."""
-        loss = cross_entropy(student.network(batch.labeled), batch.classes)
-        student.optimiser.step(loss, moment.progress, rate=self.finetune_rate)
-        return Losses(loss.detach(), {"labeled loss": loss.detach()})
+        return Losses(tried.loss, figures), memory.moved(tried, self.baseline)
