@@ -50,7 +50,7 @@ from labelsvc.training.predict import logits_of
 from labelsvc.training.rows import Rows
 from labelsvc.workspace import find, written_beside
 
-STEPS = 3_000
+STEPS = 1_500
 WATCHED = ("supervised", MPL, f"{MPL}:form=v1", f"{MPL}:meta_weight=0", "reduced-mpl")
 LOOKS, MOMENTS = 20, 4  # after the first, at equal distances
 STRIDE = LOOKS // MOMENTS

@@ -4,7 +4,7 @@ What is measured is what a user would type: ``train --budget 2m``, ``label --thr
 Run, each mode as often as it takes; ``DIR/mnist`` and ``DIR/fashion_mnist`` are as for ``mnist.py``::
 
     export LABELSVC_TEST_DATA=DIR
-    uv run python tests/benchmarks/few_labels.py pace WORKSPACES          # first, and with nothing else running
+    OMP_NUM_THREADS=1 uv run python tests/benchmarks/few_labels.py pace WORKSPACES          # first
     OMP_NUM_THREADS=1 uv run python tests/benchmarks/few_labels.py run WORKSPACES [CASE...]
     uv run python tests/benchmarks/few_labels.py table
 

@@ -1,8 +1,9 @@
 """What benchmarks of many long runs share: a line of JSON for each, and one draw of labels taken through the flow.
 
-A run that has its line is not run again, and one that was interrupted goes on. A budget means "as many steps as it
-holds on a machine that does nothing else": they are counted once, on the quiet machine, and every run takes them, so
-that one beside other work is not shorter. Nothing that trains reads truth or test rows; they score when all is done.
+A run that has its line is not run again, and one that was interrupted goes on. A budget is in core seconds and means
+"as many steps as it holds": they are counted once, with as many threads as the runs will have, and every run takes
+them, so that one beside more work is not shorter. Nothing that trains reads truth or test rows; they score when all is
+done.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ from labelsvc import flows
 from labelsvc.errors import LabelsvcError
 
 THRESHOLD = 0.95
-BUDGETS = {"teacher": 120.0, "student": 60.0}  # seconds
-TIMED = (100, 400)  # steps that a pace is told by
+BUDGETS = {"teacher": 240.0, "student": 120.0}  # core seconds: two minutes of two cores, and one
+TIMED = (30, 130)  # steps that a pace is told by
 STUDENT = "student"  # what the pace of students is kept as: it is the same for all of them
 
 Line = dict[str, Any]
@@ -116,7 +117,7 @@ def command_line(name: str, about: str, modes: Sequence[str], cases: Iterable[st
 
 
 def pace(lines: Lines, workspaces: Path, trials: Iterable[Trial]) -> None:
-    """Count how many steps each trial's budget holds, and a student's, where it is not counted; run nothing else."""
+    """Count how many steps each trial's budget holds, and a student's, where it is not counted."""
     workspaces.mkdir(parents=True, exist_ok=True)
     known = {line["case"] for line in lines.having(kind="pace")}
     for trial in trials:
@@ -137,7 +138,7 @@ def _count(lines: Lines, case: str, budget: float, seconds: Callable[[int], floa
     each = (many - few) / (TIMED[1] - TIMED[0])
     if each <= 0:
         raise SystemExit(f"{TIMED[1]} steps of {case} took no longer than {TIMED[0]}: something else runs here")
-    steps = int((budget - few) / each) + TIMED[0]
+    steps = int((budget / torch.get_num_threads() - few) / each) + TIMED[0]
     lines.add(kind="pace", case=case, budget=budget, steps=steps, step_seconds=each)
 
 

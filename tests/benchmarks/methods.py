@@ -3,7 +3,7 @@
 Run, each mode as often as it takes, on the data that ``mnist.py`` names::
 
     export LABELSVC_TEST_DATA=DIR
-    uv run python tests/benchmarks/methods.py pace WORKSPACES            # first, and with nothing else running
+    OMP_NUM_THREADS=1 uv run python tests/benchmarks/methods.py pace WORKSPACES            # first
     OMP_NUM_THREADS=1 uv run python tests/benchmarks/methods.py run WORKSPACES [CASE...]   # draw 0 of each case
     OMP_NUM_THREADS=1 uv run python tests/benchmarks/methods.py best WORKSPACES [CASE...]  # draws 1 and 2 of the best
     uv run python tests/benchmarks/methods.py table                      # what was found, in Markdown
