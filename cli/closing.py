@@ -121,11 +121,22 @@ def certified(outcome: CertifyOutcome, student: Path) -> str:
     return f"{student}: {_certificate(outcome.certificate)}"
 
 
-def exported(outcome: ExportOutcome) -> str:
-    """Say what was exported."""
-    model, parity = outcome.model, outcome.parity
-    return (
-        f"{outcome.path}: {outcome.bytes / 1e6:.2f} MB, {model.role} {short(model.model_id)}; "
-        f"its probabilities differ by at most {parity.largest_difference:.1e} on {parity.rows:,} rows"
+def exported(outcome: ExportOutcome) -> list[str]:
+    """Say what was exported, what it cost in fewer bits, and what lies beside it."""
+    model, parity, found = outcome.model, outcome.parity, outcome.format
+    lines = [
+        f"{outcome.path}: {outcome.bytes / 1e6:.2f} MB, {outcome.dtype}, ONNX opset {found.opset}, IR version "
+        f"{found.ir_version}; {model.role} {short(model.model_id)}, whose probabilities the fp32 file meets to "
+        f"{parity.largest_difference:.1e} on {parity.rows:,} rows"
         + (f"; {_certificate(outcome.certificate)}" if outcome.certificate else "")
-    )
+    ]
+    if outcome.loss is not None:
+        lines.append(f"{outcome.dtype}: {outcome.loss}")
+    if outcome.speeds:
+        slower = "" if any(speed.ratio > 1 for speed in outcome.speeds) else "slower here, written by --force: "
+        measured = " and ".join(str(speed) for speed in outcome.speeds)
+        lines.append(f"{outcome.dtype} on this machine's {outcome.device}: {slower}{measured}")
+    beside = [name for name in (outcome.card, outcome.triton) if name is not None]
+    if beside:
+        lines.append(f"beside it: {', '.join(beside)}")
+    return lines

@@ -89,6 +89,8 @@ KeepMoments = Annotated[
 
 Threshold = Annotated[float, _option("--threshold", metavar="P", help="Accept labels of this confidence.")]
 LabelThreshold = Annotated[float | None, _option("--threshold", metavar="P", help="Accept labels of this confidence.")]
+TopK = Annotated[int, _option("--top-k", metavar="K", min=0, help="Tell the K likeliest classes of each row, too.")]
+Probabilities = Annotated[bool, _option("--probabilities", help="Tell the probabilities of all classes, too.")]
 PerClass = Annotated[bool, _option("--per-class", help="Promise --precision for each class.")]
 Uncertified = Annotated[bool, _option("--uncertified", help="Write labels even if nothing can be promised of them.")]
 Gate = Annotated[
@@ -112,6 +114,15 @@ Message = Annotated[str, _option("--message", metavar="TEXT", help="A word on th
 FromModel = Annotated[
     str | None, _option("--from", metavar="MODEL", help="A model's id, any unique ending of it, or latest.")
 ]
+FromModels = Annotated[
+    list[str] | None,
+    _option("--from", metavar="MODEL", help="A model's id, any unique ending of it, or latest."),
+]
+Dtype = Annotated[str, _option("--dtype", metavar="NAME", help="fp32, fp16 or int8.")]
+MaxLoss = Annotated[
+    float | None, _option("--max-loss", metavar="POINTS", help="How much accuracy fewer bits may cost, in points.")
+]
+Triton = Annotated[str | None, _option("--triton", metavar="DIR", help="Write it into a Triton model repository, too.")]
 Onnx = Annotated[str | None, _option("--onnx", metavar="PATH", help="Export the student to this file.")]
 
 Precision = Annotated[
@@ -128,11 +139,24 @@ Layout = Annotated[str, _option("--format", metavar="NAME", help="table, csv, js
 Actor = Annotated[str | None, _option("--actor", metavar="NAME", help="Who decided, where the file does not say.")]
 Output = Annotated[Path | None, _option("--output", metavar="FILE", help="Write to a file, not to stdout.")]
 Limit = Annotated[int, _option("--limit", metavar="N", min=1, help="How many to show.")]
-Force = Annotated[bool, _option("--force", help="Move the name if it is taken.")]
+Force = Annotated[bool, _option("--force", help="Do it although it would be refused.")]
 To = Annotated[str | None, _option("--to", metavar="LABEL_SET", help="Which one; without it, the one before.")]
 OfLabelSet = Annotated[
     str | None, _option("--label-set", metavar="LABEL_SET", help="Which one; without it, the current one.")
 ]
+Host = Annotated[str, _option("--host", metavar="ADDRESS", help="Where to listen; others than loopback need a token.")]
+Port = Annotated[int, _option("--port", metavar="N", help="On which port; 0 for any that is free.")]
+TokenFile = Annotated[
+    str | None, _option("--token-file", metavar="FILE", help="The token that clients must show; or in LABELSVC_TOKEN.")
+]
+MaxBodyMb = Annotated[float, _option("--max-body-mb", metavar="MB", help="The largest body, packed or unpacked.")]
+MaxRows = Annotated[int, _option("--max-rows", metavar="N", help="The most rows of a request.")]
+MaxPixels = Annotated[int, _option("--max-pixels", metavar="N", help="The most pixels of a picture.")]
+BatchRows = Annotated[int, _option("--batch-rows", metavar="N", help="The most rows computed at once.")]
+QueueRows = Annotated[int, _option("--queue-rows", metavar="N", help="The most rows taken and not answered.")]
+MaxWait = Annotated[float, _option("--max-wait", metavar="MS", help="How long a batch waits for more, in ms.")]
+BodySeconds = Annotated[float, _option("--body-seconds", metavar="S", help="How long a body may take to arrive.")]
+DrainSeconds = Annotated[float, _option("--drain-seconds", metavar="S", help="How long the end waits for answers.")]
 Folder = Annotated[Path, _option("--folder", metavar="PATH", help="Where everything is written.")]
 
 

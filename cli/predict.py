@@ -15,10 +15,14 @@ from . import answer, closing, options, terminal
 
 def predict(  # noqa: PLR0913 - an option each
     student: Annotated[Path, typer.Argument(metavar="STUDENT", help="An ONNX file that `labelsvc export` wrote.")],
-    source: Annotated[Path, typer.Argument(metavar="IN", help="The Parquet file to label.")],
-    target: Annotated[Path, typer.Argument(metavar="OUT", help="The Parquet file to write.")],
+    sources: Annotated[
+        list[str], typer.Argument(metavar="IN...", help="Parquet files, folders, patterns, pictures' folders, s3://...")
+    ],
+    target: Annotated[str, typer.Argument(metavar="OUT", help="The Parquet file to write.")],
     *,
-    threshold: options.Threshold = PredictConfig.threshold,
+    threshold: options.LabelThreshold = PredictConfig.threshold,
+    top_k: options.TopK = PredictConfig.top_k,
+    probabilities: options.Probabilities = PredictConfig.probabilities,
     device: options.Device = PredictConfig.device,
     image_column: options.ImageColumn = None,
     id_column: options.IdColumn = None,
@@ -28,14 +32,17 @@ def predict(  # noqa: PLR0913 - an option each
     as_json: options.AsJson = False,
     show_config: options.ShowConfig = False,  # noqa: ARG001 - settings.Verb answers it
 ) -> None:
-    """Label a Parquet file with an exported student.
+    """Label new rows with an exported student.
 
-    Writes the same rows in the same order, with label, confidence and error.
+    Writes the same rows in the same order, with label, confidence and error. Interrupted or killed, the same command
+    goes on where it was.
     """
     from labelsvc import flows
 
     config = PredictConfig(
         threshold=threshold,
+        top_k=top_k,
+        probabilities=probabilities,
         device=device,
         image_column=image_column,
         id_column=id_column,
@@ -44,10 +51,10 @@ def predict(  # noqa: PLR0913 - an option each
         max_failed=max_failed,
     )
     with terminal.listening() as listener:
-        outcome = flows.predict(student, source, target, config, listener=listener)
+        outcome = flows.predict(student, sources, target, config, listener=listener)
     if as_json:
         answer.say("predict", outcome)
-    terminal.note(f"wrote {outcome.path}")
+    terminal.note(f"{'wrote' if not outcome.repeated else 'nothing to do for'} {outcome.path}")
     closing.close(outcome, None)
     if outcome.rows.failed > outcome.allowed:
         raise TooManyFailedError(

@@ -91,7 +91,8 @@ def _tell(outcome: RunOutcome) -> None:
         terminal.note(line)
     terminal.note(closing.trained(outcome.student))
     if outcome.exported is not None:
-        terminal.note(closing.exported(outcome.exported))
+        for line in closing.exported(outcome.exported):
+            terminal.note(line)
 
 
 def _config(told: Mapping[str, Any]) -> RunConfig:

@@ -19,6 +19,7 @@ from labelsvc.errors import InputError, UsageError
 
 DEFAULT_BUDGET = 120.0  # seconds, where neither steps nor a budget are given
 DEFAULT_THRESHOLD = 0.95
+LOSSES: Mapping[str, float] = {"fp16": 0.1, "int8": 0.5}  # points that a file in fewer bits than fp32 may cost
 
 
 @dataclass(frozen=True)
@@ -190,16 +191,76 @@ class CertifyConfig:
 
 
 @dataclass(frozen=True)
-class PredictConfig:
-    """How to use a student on new rows."""
+class ExportConfig:
+    """In how many bits a student's file computes, what that may cost, and what is written beside it."""
 
-    threshold: float = 0.0
+    dtype: str = "fp32"
+    force: bool = False  # write it even where it is slower than fp32, which itself needs neither this nor the next
+    max_loss: float | None = None  # points of accuracy, or of agreement with the fp32 file; None: of ``LOSSES``
+    triton: str | None = None  # a folder of models for Triton to write it into, too
+    device: str = "auto"  # where it is timed
+
+    def __post_init__(self) -> None:
+        if self.dtype not in ("fp32", *LOSSES):
+            raise UsageError(f"no dtype is called {self.dtype!r}; there are fp32, {', '.join(LOSSES)}")
+        if self.max_loss is not None and not 0 <= self.max_loss <= 100:
+            raise UsageError(f"--max-loss {self.max_loss:g} must lie between 0 and 100 points")
+
+    @property
+    def allowed_loss(self) -> float:
+        """How many points a file of this dtype may lose."""
+        return LOSSES.get(self.dtype, 0.0) if self.max_loss is None else self.max_loss
+
+
+@dataclass(frozen=True)
+class PredictConfig:
+    """How to use a student on new rows, and what to say of each."""
+
+    threshold: float | None = None  # None: what the student's file says, else .95
+    top_k: int = 0  # how many classes to tell of each row, the likeliest first
+    probabilities: bool = False  # of all classes
     device: str = "auto"
     image_column: str | None = None
     id_column: str | None = None
     image_root: str | None = None
     shape: tuple[int, ...] | None = None
     max_failed: str = "0"
+
+    def __post_init__(self) -> None:
+        if self.top_k < 0:
+            raise UsageError(f"--top-k {self.top_k} must not be negative")
+
+
+@dataclass(frozen=True)
+class ServeConfig:
+    """Where a student answers, which of its labels count, and how much it takes at once."""
+
+    host: str = "127.0.0.1"
+    port: int = 8000  # 0: any that is free
+    threshold: float | None = None  # None: what the student's file says, else .95
+    device: str = "auto"
+    token_file: str | None = None
+    max_body_mb: float = 16.0  # of a request, and of what it unpacks to
+    max_rows: int = 1_024  # of a request
+    max_pixels: int = 25_000_000  # of a picture before it is squeezed
+    batch_rows: int = 64  # computed at once
+    queue_rows: int = 4_096  # taken and not answered yet
+    max_wait: float = 0.0  # milliseconds that a batch waits for more
+    body_seconds: float = 30.0  # that a request's body may take to arrive
+    drain_seconds: float = 30.0  # that the end waits for answers
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.port <= 65_535:
+            raise UsageError(f"--port {self.port} is no port; it must lie between 0 and 65535")
+        if self.threshold is not None and not 0 <= self.threshold <= 1:  # NaN is not
+            raise UsageError(f"--threshold {self.threshold:g} is no probability; it must lie between 0 and 1")
+        for name in ("max_body_mb", "max_rows", "max_pixels", "batch_rows", "body_seconds", "drain_seconds"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise UsageError(f"--{name.replace('_', '-')} {getattr(self, name):g} must be positive")
+        if not 0 <= self.max_wait < math.inf:
+            raise UsageError(f"--max-wait {self.max_wait:g} must be a number of milliseconds, or 0")
+        if self.queue_rows < self.max_rows:
+            raise UsageError(f"--queue-rows {self.queue_rows} must hold a request of --max-rows {self.max_rows}")
 
 
 def _check_promise(precision: float, confidence: float) -> None:

@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.metadata import packages_distributions
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ LONGEST_FILE, LONGEST_FUNCTION = 400, 60  # lines
 ROOMS_THAT_TRAIN = ("labeling", "losses", "methods", "networks", "optim", "student", "training", "views")
 FLOWS_THAT_TRAIN = (
     "_baseline",
+    "_compare",
     "_distill",
     "_export",
     "_follow",
@@ -170,17 +172,22 @@ def test_heavy_packages_are_loaded_by_those_who_need_them(modules: str, absent: 
     assert done.stdout.strip() == ""
 
 
+def _normal(distribution: str) -> str:
+    return distribution.lower().replace("_", "-")
+
+
 def test_what_is_imported_is_declared() -> None:
     """Each package that the library imports is one of its own dependencies, not of a dependency's."""
     names = {name.partition(".")[0] for module in FILES for name in imports(module)}
     wanted = names - {"", "labelsvc", "cli", "rich", *sys.stdlib_module_names}  # rich is typer's face
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    declared = tuple(text.lower() for text in project["dependencies"])
+    extras = project["optional-dependencies"].values()
+    declared = tuple(text.lower() for text in chain(project["dependencies"], *extras))
     providers = packages_distributions()
     borrowed = [
         name
         for name in sorted(wanted)
-        if not any(text.startswith(provider.lower()) for provider in providers[name] for text in declared)
+        if not any(text.startswith(_normal(provider)) for provider in providers[name] for text in declared)
     ]
     assert borrowed == []
 

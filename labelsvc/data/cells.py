@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TypeAlias
+from pathlib import Path, PurePosixPath
+from typing import TypeAlias, overload
 
 import numpy as np
 import pyarrow as pa
@@ -18,17 +18,42 @@ from numpy.typing import NDArray
 
 from labelsvc.data import forms
 from labelsvc.data.columns import Columns
+from labelsvc.data.remote import Location, Remote
 from labelsvc.errors import InputError
-from labelsvc.records import Pixels
+from labelsvc.records import PictureShape, Pixels
 
-Picture: TypeAlias = bytes | Path | Pixels  # encoded; in a file of its own; [height, width, channels] of 1, 3 or 4
+Picture: TypeAlias = bytes | Location | Pixels  # encoded; in a file of its own; [height, width, channels] of 1, 3 or 4
+
+
+@dataclass(frozen=True, eq=False)
+class RawPictures(Sequence[Picture | None]):
+    """The raw pixels of consecutive rows, a view of their column; ``whole`` [rows] says which have no null in them."""
+
+    pixels: Pixels
+    whole: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    @overload
+    def __getitem__(self, row: int) -> Picture | None: ...
+    @overload
+    def __getitem__(self, row: slice) -> RawPictures: ...
+    def __getitem__(self, row: int | slice) -> Picture | RawPictures | None:
+        if isinstance(row, slice):
+            return RawPictures(self.pixels[row], self.whole[row])
+        return self.pixels[row] if self.whole[row] else None
+
+    def are(self, shape: PictureShape) -> bool:
+        """Say whether all of them are there, in ``shape``."""
+        return self.pixels.shape[1:] == (shape.height, shape.width, shape.channels) and bool(self.whole.all())
 
 
 @dataclass(frozen=True)
 class Place:
     """Where a value lies, for messages."""
 
-    file: Path
+    file: Location
     column: str
     first_row: int
 
@@ -44,7 +69,7 @@ class Place:
         return f"row {self.first_row + row} of {self.file}, column {self.column!r}"
 
 
-def pictures(column: pa.Array, columns: Columns, place: Place) -> list[Picture | None]:
+def pictures(column: pa.Array, columns: Columns, place: Place) -> Sequence[Picture | None]:
     """Return the pictures of a column's rows, ``None`` where a row has none.
 
     Raises:
@@ -70,20 +95,24 @@ def _bytes_or_paths(column: pa.Array, columns: Columns, place: Place) -> list[Pi
     return [path if data is None else data for data, path in zip(encoded, found, strict=True)]
 
 
-def _root(columns: Columns, place: Place) -> Path:
+def _root(columns: Columns, place: Place) -> Location:
     """Return the only folder below which pictures are read, without symbolic links in its path.
 
     Raises:
         InputError: there is no such folder.
     """
     if columns.root is None:
-        return place.file.resolve().parent
+        return place.file.parent if isinstance(place.file, Remote) else place.file.resolve().parent
+    if isinstance(columns.root, Remote):
+        return columns.root
     if not Path(columns.root).is_dir():
         raise InputError(f"there is no folder {columns.root}, where the paths in {place} start; see --image-root")
     return Path(columns.root).resolve()
 
 
-def _paths(texts: Sequence[str | None], root: Path, place: Place) -> list[Picture | None]:
+def _paths(texts: Sequence[str | None], root: Location, place: Place) -> list[Picture | None]:
+    if isinstance(root, Remote):
+        return [_below(root, text, place.at(row)) if text else None for row, text in enumerate(texts)]
     return [_inside(root, text, place.at(row)) if text else None for row, text in enumerate(texts)]
 
 
@@ -101,12 +130,18 @@ def _inside(root: Path, text: str, where: str) -> Path:
     return path
 
 
-def _raw(column: pa.Array, shape: tuple[int, int, int]) -> list[Picture | None]:
+def _below(root: Remote, text: str, where: str) -> Remote:
+    """Return where a path leads in a store, which must be below ``root``."""
+    if text.startswith("/") or ".." in PurePosixPath(text).parts:
+        raise InputError(f"{where}: the path {text!r} leads outside {root}, and nothing outside is read; correct it")
+    return root / text
+
+
+def _raw(column: pa.Array, shape: tuple[int, int, int]) -> Sequence[Picture | None]:
     if not len(column):
         return []
     values, complete = _values(column)
-    pixels = values.reshape(len(column), *shape)
-    return [picture if whole else None for picture, whole in zip(pixels, complete, strict=True)]
+    return RawPictures(values.reshape(len(column), *shape), complete)
 
 
 def _values(column: pa.Array) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:

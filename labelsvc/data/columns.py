@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from labelsvc.data import forms
 from labelsvc.data.forms import is_binary, is_picture_struct, is_text
+from labelsvc.data.remote import Remote
 from labelsvc.errors import InputError
 
 PICTURE_NAMES = ("image", "img", "picture", "jpg", "png", "bytes")
@@ -51,7 +52,7 @@ class Columns:
     id: str | None
     label: str | None
     group: str | None = None
-    root: str | None = None
+    root: str | Remote | None = None
     shape: tuple[int, ...] | None = None
     missing: str | None = None
     partitions: Mapping[str, str | None] = field(default_factory=dict, hash=False)

@@ -9,21 +9,22 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from labelsvc.data.cells import Picture
+from labelsvc.data.cells import Picture, RawPictures
 from labelsvc.data.pictures import PictureError, decode, fit, read_picture
 from labelsvc.data.reading import SourceBatch
+from labelsvc.data.remote import Location, Remote
 from labelsvc.data.threads import in_order
 from labelsvc.records import PictureShape, Pixels
 
 SMALL_PICTURE = 4096  # bytes, encoded, on average; a file of its own is none
+FETCHERS = 16  # threads that wait for an object store, for each batch of pictures that lie there
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,10 @@ class FailedRow:
 
 @dataclass(frozen=True)
 class DecodedBatch:
-    """The rows of a batch that could be decoded, in order; the others are ``failures`` and nothing else."""
+    """The rows of a batch that could be decoded, in order; the others are ``failures`` and nothing else.
+
+    ``hashes`` are those of the contents, empty where nobody asked for them.
+    """
 
     file: int
     rows: NDArray[np.int64]  # [rows], places in the file
@@ -50,7 +54,7 @@ class DecodedBatch:
     groups: list[str | None] | None = None
 
 
-def content_hash(data: bytes) -> str:
+def content_hash(data: bytes | Pixels) -> str:
     """Return the 128-bit BLAKE2b hash of a picture's bytes in hex, as ``b2sum -l 128`` prints it.
 
     The bytes are the encoded ones, those of its file, or its raw pixels.
@@ -58,7 +62,7 @@ def content_hash(data: bytes) -> str:
     >>> content_hash(b"")
     'cae66941d9efbd404e4d88758ea67670'
     """
-    return hashlib.blake2b(data, digest_size=16).hexdigest()
+    return hashlib.blake2b(data if isinstance(data, bytes) else data.tobytes(), digest_size=16).hexdigest()
 
 
 def rows_per_batch(shape: PictureShape) -> int:
@@ -67,12 +71,13 @@ def rows_per_batch(shape: PictureShape) -> int:
 
 
 def decode_batches(
-    batches: Iterable[SourceBatch], shape: PictureShape, *, workers: int | None = None
+    batches: Iterable[SourceBatch], shape: PictureShape, *, workers: int | None = None, hashed: bool = True
 ) -> Iterator[DecodedBatch]:
     """Yield every batch decoded to ``shape``, in order, with at most ``2 * workers`` of them in flight.
 
-    Workers are threads beside the consumer's: by default one for small pictures and one per core for
-    larger ones, by the first batch. What a worker or ``batches`` raises, the consumer gets.
+    Raw pixels that have the shape are not copied unless they are ``hashed``. Workers are threads beside the
+    consumer's: by default one for small pictures and one per core for larger ones, by the first batch. What a worker
+    or ``batches`` raises, the consumer gets.
 
     Raises:
         InputError: whatever ``batches`` raises. A picture that cannot be decoded is a failure of its row.
@@ -82,7 +87,9 @@ def decode_batches(
     if not first:
         return
     workers = workers or _workers_for(first[0])
-    yield from in_order(lambda batch: _decoded(batch, shape), chain(first, batches), workers=workers, name="decode")
+    yield from in_order(
+        lambda batch: _decoded(batch, shape, hashed=hashed), chain(first, batches), workers=workers, name="decode"
+    )
 
 
 def _workers_for(batch: SourceBatch) -> int:
@@ -94,15 +101,17 @@ def _workers_for(batch: SourceBatch) -> int:
 def _encoded_bytes(picture: Picture) -> int:
     if isinstance(picture, bytes):
         return len(picture)
-    return SMALL_PICTURE if isinstance(picture, Path) else 0
+    return SMALL_PICTURE if isinstance(picture, Location) else 0
 
 
-def _decoded(batch: SourceBatch, shape: PictureShape) -> DecodedBatch:
+def _decoded(batch: SourceBatch, shape: PictureShape, *, hashed: bool) -> DecodedBatch:
+    if not hashed and isinstance(batch.pictures, RawPictures) and batch.pictures.are(shape):
+        return _as_they_lie(batch, batch.pictures.pixels)
     pixels = np.empty((len(batch.pictures), shape.height, shape.width, shape.channels), np.uint8)
     places: list[int] = []
     hashes: list[str] = []
     failures: list[FailedRow] = []
-    for place, picture in enumerate(batch.pictures):
+    for place, picture in enumerate(_fetched(batch.pictures)):
         try:
             pixels[len(places)], content = _pixels(picture, shape)
         except PictureError as error:
@@ -110,7 +119,8 @@ def _decoded(batch: SourceBatch, shape: PictureShape) -> DecodedBatch:
             failures.append(FailedRow(batch.file, batch.first_row + place, sample_id, str(error)))
         else:
             places.append(place)
-            hashes.append(content)
+            if hashed:
+                hashes.append(content_hash(content))
     return DecodedBatch(
         file=batch.file,
         rows=np.asarray(places, np.int64) + batch.first_row,
@@ -123,11 +133,33 @@ def _decoded(batch: SourceBatch, shape: PictureShape) -> DecodedBatch:
     )
 
 
-def _pixels(picture: Picture | None, shape: PictureShape) -> tuple[Pixels, str]:
-    """Return a picture in ``shape`` and its content's hash."""
+def _as_they_lie(batch: SourceBatch, pixels: Pixels) -> DecodedBatch:
+    rows = np.arange(batch.first_row, batch.first_row + len(pixels))
+    return DecodedBatch(batch.file, rows, batch.ids, batch.labels, [], pixels, (), batch.groups)
+
+
+def _fetched(pictures: Sequence[Picture | None]) -> Iterator[Picture | PictureError | None]:
+    """Yield the pictures, with the bytes of those in an object store, or why one could not be read."""
+    if not any(isinstance(picture, Remote) for picture in pictures):
+        yield from pictures
+        return
+    yield from in_order(_fetch, pictures, workers=FETCHERS, name="fetch")
+
+
+def _fetch(picture: Picture | None) -> Picture | PictureError | None:
+    try:
+        return read_picture(picture) if isinstance(picture, Remote) else picture
+    except PictureError as error:
+        return error
+
+
+def _pixels(picture: Picture | PictureError | None, shape: PictureShape) -> tuple[Pixels, bytes | Pixels]:
+    """Return a picture in ``shape``, and the content that it was made from."""
     if picture is None:
         raise PictureError("the row holds no picture bytes (null)")
+    if isinstance(picture, PictureError):
+        raise picture
     if isinstance(picture, np.ndarray):
-        return fit(picture, shape), content_hash(picture.tobytes())
+        return fit(picture, shape), picture
     data = picture if isinstance(picture, bytes) else read_picture(picture)
-    return decode(data, shape), content_hash(data)
+    return decode(data, shape), data

@@ -65,7 +65,7 @@ def find_pictures(folder: Path, labels: Path | None = None) -> PictureFolder:
     """
     if not folder.is_dir():
         raise InputError(f"{folder} is no folder; name the one that holds the pictures")
-    files = list(_files(folder, frozenset()))
+    files = list(walk(folder))
     pictures = [file for file in files if file.suffix.lower() in SUFFIXES]
     if not pictures:
         raise InputError(f"the folder {folder} holds no picture (a file that ends in {', '.join(SUFFIXES)})")
@@ -103,7 +103,7 @@ def _table(names: Sequence[str], pictures: Sequence[bytes], labels: Sequence[str
     return pa.table([pa.array(values, field.type) for values, field in columns], schema=SCHEMA)
 
 
-def _files(folder: Path, above: frozenset[Path]) -> Iterator[Path]:
+def walk(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]:
     """Yield what lies below a folder, sorted at each level, links followed unless they lead to where one came from."""
     here = folder.resolve()
     if here in above:
@@ -112,7 +112,7 @@ def _files(folder: Path, above: frozenset[Path]) -> Iterator[Path]:
         if path.name.startswith("."):
             continue
         if path.is_dir():
-            yield from _files(path, above | {here})
+            yield from walk(path, above | {here})
         else:
             yield path
 

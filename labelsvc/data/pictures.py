@@ -19,6 +19,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from labelsvc.data.cells import Picture
 from labelsvc.data.columns import Columns
 from labelsvc.data.reading import sample_pictures
+from labelsvc.data.remote import Location, Remote, look, reaching
 from labelsvc.errors import InputError
 from labelsvc.records import PictureShape, Pixels
 
@@ -45,7 +46,7 @@ class ShapeFound:
     looked_at: int
 
 
-def decode(data: bytes, shape: PictureShape) -> Pixels:
+def decode(data: bytes, shape: PictureShape, *, most_pixels: int = MOST_PIXELS) -> Pixels:
     """Return a picture's pixels [height, width, channels] in ``shape``, uint8 and read-only.
 
     Raises:
@@ -53,7 +54,7 @@ def decode(data: bytes, shape: PictureShape) -> Pixels:
     """
     size = (shape.width, shape.height)
     try:
-        picture = _opened(data)
+        picture = _opened(data, most_pixels)
         if picture.format == "JPEG" and picture.size != size:
             _shrink_while_decoding(picture, size)
         return _squeezed(_upright(picture), shape)
@@ -71,12 +72,15 @@ def fit(pixels: Pixels, shape: PictureShape) -> Pixels:
     return _squeezed(Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels), shape)
 
 
-def read_picture(path: Path) -> bytes:
+def read_picture(path: Location) -> bytes:
     """Return the bytes of a picture in a file of its own.
 
     Raises:
         PictureError: there is no such file, it cannot be read or is too large to be a picture.
+        InputError: the object store that holds it refuses, or cannot be reached.
     """
+    if isinstance(path, Remote):
+        return _read_remote(path)
     try:
         if not path.is_file():  # a pipe would be waited for
             raise PictureError(f"there is no file {path}" if not path.exists() else f"{path} is no file")
@@ -85,6 +89,17 @@ def read_picture(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise PictureError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _read_remote(path: Remote) -> bytes:
+    found = look(path)
+    if found is None:
+        raise PictureError(f"there is no file {path}")
+    if found.bytes > MOST_BYTES:
+        raise PictureError(f"{path} has {found.bytes:,} bytes, more than the {MOST_BYTES:,} allowed")
+    with reaching(path), path.system.open_input_stream(path.path) as stream:
+        data: bytes = stream.read()
+    return data
 
 
 def find_shape(
@@ -133,15 +148,15 @@ def _squeezed(picture: Image.Image, shape: PictureShape) -> Pixels:
     return np.frombuffer(raw.tobytes(), np.uint8).reshape(shape.height, shape.width, shape.channels)
 
 
-def _opened(data: bytes) -> Image.Image:
+def _opened(data: bytes, most_pixels: int = MOST_PIXELS) -> Image.Image:
     """Read a picture's header."""
     try:
         picture = Image.open(io.BytesIO(data), formats=FORMATS)
     except UnidentifiedImageError as error:
         raise PictureError(f"the bytes are no {', '.join(FORMATS[:-1])} or {FORMATS[-1]} picture") from error
     width, height = picture.size
-    if width * height > MOST_PIXELS:
-        raise PictureError(f"the picture has {width:,} by {height:,} pixels, more than the {MOST_PIXELS:,} allowed")
+    if width * height > most_pixels:
+        raise PictureError(f"the picture has {width:,} by {height:,} pixels, more than the {most_pixels:,} allowed")
     return picture
 
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 import pyarrow as pa
@@ -19,9 +20,11 @@ import pyarrow.parquet as pq
 from labelsvc.data import forms, labels
 from labelsvc.data.cells import Picture, Place, pictures
 from labelsvc.data.columns import Columns, label_names
+from labelsvc.data.remote import Location, Remote, reaching
 from labelsvc.errors import InputError
 
 BATCH_BYTES = 16 << 20  # large photos come in batches of fewer rows
+REMOTE_BYTES = 8 << 20  # asked of an object store at a time
 COST_OF_LISTS = 4  # times the size of raw pixels, while Parquet's lists are put together
 
 
@@ -38,7 +41,7 @@ class SourceBatch:
     first_row: int
     ids: list[str] | None
     labels: list[str | None] | None
-    pictures: list[Picture | None]
+    pictures: Sequence[Picture | None]
     groups: list[str | None] | None = None
 
 
@@ -55,7 +58,7 @@ def row_count(files: Sequence[Path]) -> int:
     return total
 
 
-def read_schema(file: Path) -> pa.Schema:
+def read_schema(file: Location) -> pa.Schema:
     """Return the columns of a Parquet file.
 
     Raises:
@@ -96,6 +99,63 @@ def read_batches(files: Sequence[Path], columns: Sequence[Columns], *, rows: int
                 first_row += table.num_rows
 
 
+def batch_rows(parquet: pq.ParquetFile, names: Columns, *, rows: int) -> int:
+    """Return how many rows of an opened file to read at a time: at most ``rows``, fewer where pictures are large."""
+    kind = parquet.schema_arrow.field(names.image).type
+    return max(1, min(rows, BATCH_BYTES // _row_bytes(parquet, names.image, kind)))
+
+
+def read_span(
+    file: Location, names: Columns, *, first: int, count: int, rows: int, number: int = 0
+) -> Iterator[SourceBatch]:
+    """Yield ``count`` rows of a file from row ``first`` on, exactly ``rows`` at a time but for the last batch.
+
+    Where a batch begins depends on ``first`` and ``rows`` alone, and not on the file's row groups; rows before
+    ``first`` are read no further back than to where its row group begins.
+
+    Raises:
+        InputError: as ``read_batches``.
+    """
+    with opened(file) as parquet:
+        group, group_first = _group_of(parquet, first)
+        tables = _tables(parquet, names, rows=rows, groups=[*range(group, parquet.num_row_groups)])
+        for table in islice(_cut(tables, skip=first - group_first, rows=rows), -(-count // rows)):
+            yield _batch(table, names, Place(file, names.image, first), number=number)
+            first += table.num_rows
+
+
+def _group_of(parquet: pq.ParquetFile, row: int) -> tuple[int, int]:
+    """Return the row group that holds a row, and the first row of that group."""
+    first = 0
+    for group in range(parquet.num_row_groups):
+        after = first + parquet.metadata.row_group(group).num_rows
+        if row < after:
+            return group, first
+        first = after
+    return parquet.num_row_groups, first
+
+
+def _cut(tables: Iterable[pa.RecordBatch], *, skip: int, rows: int) -> Iterator[pa.RecordBatch]:
+    """Yield the rows after the first ``skip``, ``rows`` at a time, copied only where they lie in several tables."""
+    pieces: list[pa.RecordBatch] = []
+    missing = rows
+    for table in tables:
+        skipped = min(skip, table.num_rows)
+        rest, skip = table.slice(skipped), skip - skipped
+        while rest.num_rows >= missing:
+            yield _joined([*pieces, rest.slice(0, missing)])
+            rest, pieces, missing = rest.slice(missing), [], rows
+        if rest.num_rows:
+            pieces.append(rest)
+            missing -= rest.num_rows
+    if pieces:
+        yield _joined(pieces)
+
+
+def _joined(pieces: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
+    return pieces[0] if len(pieces) == 1 else pa.concat_batches(pieces)
+
+
 def sample_pictures(files: Sequence[Path], columns: Sequence[Columns], *, sample: int = 256) -> list[Picture]:
     """Return about ``sample`` pictures: the first of some row groups, spread over all files.
 
@@ -131,12 +191,16 @@ def _group_count(file: Path) -> int:
 
 
 @contextmanager
-def opened(file: Path) -> Iterator[pq.ParquetFile]:
+def opened(file: Location) -> Iterator[pq.ParquetFile]:
     """Open a Parquet file, and say in the user's words what is wrong with it while it is read.
 
     Raises:
         InputError: there is no such file, or it is not Parquet or damaged.
     """
+    if isinstance(file, Remote):
+        with _opened_remote(file) as parquet:
+            yield parquet
+        return
     if file.is_dir():
         raise InputError(f"{file} is a folder, and a Parquet file is wanted; name one of its files")
     try:
@@ -149,6 +213,20 @@ def opened(file: Path) -> Iterator[pq.ParquetFile]:
         raise InputError(f"{file} cannot be read as Parquet: {reason}; is it complete?") from error
 
 
+@contextmanager
+def _opened_remote(file: Remote) -> Iterator[pq.ParquetFile]:
+    with reaching(file):
+        try:
+            with (
+                file.system.open_input_file(file.path) as stream,
+                pq.ParquetFile(stream, pre_buffer=False, buffer_size=REMOTE_BYTES) as parquet,
+            ):
+                yield parquet
+        except (pa.ArrowInvalid, UnicodeDecodeError) as error:
+            reason = str(error).splitlines()[0]
+            raise InputError(f"{file} cannot be read as Parquet: {reason}; is it complete?") from error
+
+
 def _tables(
     parquet: pq.ParquetFile, names: Columns, *, rows: int, groups: list[int] | None = None
 ) -> Iterator[pa.RecordBatch]:
@@ -157,7 +235,7 @@ def _tables(
     if forms.is_picture_struct(kind):
         parts = [f"{names.image}.bytes", *([f"{names.image}.path"] if forms.has_paths(kind) else [])]
     others = (name for name in (names.id, names.label, names.group) if name and name not in names.partitions)
-    rows = max(1, min(rows, BATCH_BYTES // _row_bytes(parquet, names.image, kind)))
+    rows = batch_rows(parquet, names, rows=rows)
     yield from parquet.iter_batches(batch_size=rows, columns=[*dict.fromkeys([*parts, *others])], row_groups=groups)
 
 

@@ -19,16 +19,19 @@ if TYPE_CHECKING:
     from labelsvc.config import (
         AuditConfig,
         CertifyConfig,
+        ExportConfig,
         IngestConfig,
         LabelConfig,
         PlanConfig,
         PredictConfig,
+        ServeConfig,
         SuggestConfig,
         TrainConfig,
     )
     from labelsvc.flows._ask import list_runs, query, trace
     from labelsvc.flows._audit import audit, extend_audit
     from labelsvc.flows._certify import certify
+    from labelsvc.flows._compare import compare
     from labelsvc.flows._decide import decide_labels
     from labelsvc.flows._distill import distill
     from labelsvc.flows._doctor import doctor
@@ -44,6 +47,7 @@ if TYPE_CHECKING:
     from labelsvc.flows._quickstart import quickstart
     from labelsvc.flows._resume import ToldRun, interrupted_rounds, interrupted_run, interrupted_training
     from labelsvc.flows._run import RunConfig, run
+    from labelsvc.flows._serve import serve
     from labelsvc.flows._suggest import suggest
     from labelsvc.flows._train import train
     from labelsvc.flows._verdicts import take_verdicts
@@ -51,16 +55,19 @@ if TYPE_CHECKING:
 _PLACES = {
     "AuditConfig": "labelsvc.config",
     "CertifyConfig": "labelsvc.config",
+    "ExportConfig": "labelsvc.config",
     "IngestConfig": "labelsvc.config",
     "LabelConfig": "labelsvc.config",
     "PlanConfig": "labelsvc.config",
     "PredictConfig": "labelsvc.config",
     "RunConfig": "labelsvc.flows._run",
+    "ServeConfig": "labelsvc.config",
     "SuggestConfig": "labelsvc.config",
     "ToldRun": "labelsvc.flows._resume",
     "TrainConfig": "labelsvc.config",
     "audit": "labelsvc.flows._audit",
     "certify": "labelsvc.flows._certify",
+    "compare": "labelsvc.flows._compare",
     "decide_labels": "labelsvc.flows._decide",
     "diff_labels": "labelsvc.flows._labels",
     "distill": "labelsvc.flows._distill",
@@ -84,6 +91,7 @@ _PLACES = {
     "quickstart": "labelsvc.flows._quickstart",
     "rollback_labels": "labelsvc.flows._labels",
     "run": "labelsvc.flows._run",
+    "serve": "labelsvc.flows._serve",
     "suggest": "labelsvc.flows._suggest",
     "tag_labels": "labelsvc.flows._labels",
     "take_verdicts": "labelsvc.flows._verdicts",
@@ -94,16 +102,19 @@ _PLACES = {
 __all__ = [
     "AuditConfig",
     "CertifyConfig",
+    "ExportConfig",
     "IngestConfig",
     "LabelConfig",
     "PlanConfig",
     "PredictConfig",
     "RunConfig",
+    "ServeConfig",
     "SuggestConfig",
     "ToldRun",
     "TrainConfig",
     "audit",
     "certify",
+    "compare",
     "decide_labels",
     "diff_labels",
     "distill",
@@ -127,6 +138,7 @@ __all__ = [
     "quickstart",
     "rollback_labels",
     "run",
+    "serve",
     "suggest",
     "tag_labels",
     "take_verdicts",

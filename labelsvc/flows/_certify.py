@@ -20,7 +20,7 @@ from labelsvc.store import certificates, models, runs, samples
 from labelsvc.store.database import Store
 from labelsvc.store.identifiers import new_id
 from labelsvc.store.runs import NewRun
-from labelsvc.student.card import add_certificate
+from labelsvc.student.card import DTYPE, add_certificate
 from labelsvc.student.examine import Examined, examine
 from labelsvc.student.infer import Student, load
 from labelsvc.workspace import find
@@ -55,7 +55,7 @@ def certify(
     A row is known again by its content, byte for byte, so a picture that was saved anew passes for a fresh one.
 
     Raises:
-        InputError: the student is another workspace's, or a row is one that a model may have seen.
+        InputError: the student is another workspace's or not in fp32, or a row is one that a model may have seen.
         PromiseError: the rows do not prove it; they are spent all the same.
     """
     place = find(Path(workspace))
@@ -200,4 +200,7 @@ def _model_of(store: Store, student: Student, path: Path) -> str:
     model_id = student.origin.get("labelsvc.model")
     if model_id is None or model_id not in models.known(store):
         raise InputError(f"{path} was not exported from this workspace; name the right one with --workspace")
+    dtype = student.origin.get(DTYPE, "fp32")
+    if dtype != "fp32":  # the model's certificate would be in the fp32 file, which answers otherwise
+        raise InputError(f"{path} is in {dtype}, and certificates are of fp32 files; certify the one in fp32")
     return model_id

@@ -101,14 +101,21 @@ def of_content(store: Store, method: str, sha256: str) -> tuple[Model, ...]:
 
 def student_of(store: Store, label_set_id: str) -> Model | None:
     """Return the newest student that was distilled from a label set, or None."""
-    with store.reading() as connection:
-        found = _fetch(
-            connection,
-            "WHERE role = 'student' AND run_id IN "
-            f"(SELECT run_id FROM run WHERE config->>'$.label_set' = ?) {_OLDEST_FIRST}",
-            [label_set_id],
-        )
+    found = students_of(store, label_set_id)
     return found[-1] if found else None
+
+
+def students_of(store: Store, label_set_id: str) -> tuple[Model, ...]:
+    """Return the students that were distilled from a label set, oldest first."""
+    with store.reading() as connection:
+        return tuple(
+            _fetch(
+                connection,
+                "WHERE role = 'student' AND run_id IN "
+                f"(SELECT run_id FROM run WHERE config->>'$.label_set' = ?) {_OLDEST_FIRST}",
+                [label_set_id],
+            )
+        )
 
 
 def _fetch(connection: duckdb.DuckDBPyConnection, where: str, values: list[Any]) -> list[Model]:

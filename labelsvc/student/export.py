@@ -71,7 +71,7 @@ def export(classifier: PictureClassifier, model: Model, target: Path, *, pixels:
         parity = compare(_network_answers(graph, pixels), _file_answers(partial, pixels))
         if not parity.holds:
             raise LabelsvcError(
-                f"{target} was not written: on {parity.rows} real rows its probabilities differ from the network's by "
+                f"the file was not written: on {parity.rows} real rows its probabilities differ from the network's by "
                 f"up to {parity.largest_difference:.1e} (allowed {LARGEST_DIFFERENCE:.0e}) and it names another class "
                 f"for {parity.other_class}; report this with `labelsvc doctor --json`"
             )

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from labelsvc.errors import InputError
 from labelsvc.records import PictureShape, Pixels
 from labelsvc.student.metadata import StudentPolicy, Words, policy_of, pool_of
-from labelsvc.student.session import open_session
+from labelsvc.student.session import open_session, run
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Student:
 
     def probabilities(self, pixels: Pixels) -> NDArray[np.float32]:
         """Return the probabilities [rows, classes] of pictures [rows, height, width, channels]."""
-        result: NDArray[np.float32] = self.session.run(["probabilities"], {"image": pixels})[0]
+        result: NDArray[np.float32] = run(self.session, "probabilities", {"image": pixels})
         return result
 
 

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import importlib
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+from numpy.typing import NDArray
 
 from labelsvc.errors import InputError, LabelsvcError, UsageError
 
@@ -46,6 +49,26 @@ def open_session(path: Path, device: str) -> Any:  # noqa: ANN401 - onnxruntime 
     if PROVIDERS[device] not in session.get_providers():
         raise LabelsvcError(f"--device {device}: onnxruntime cannot run there; `labelsvc doctor` says what it sees")
     return session
+
+
+def version(session: Any) -> str:  # noqa: ANN401 - onnxruntime ships no types
+    """Return which onnxruntime computes a session's answers, and where: others may round differently."""
+    return f"onnxruntime {onnxruntime().__version__}, {session.get_providers()[0]}"
+
+
+def run(session: Any, name: str, inputs: Mapping[str, NDArray[Any]]) -> NDArray[Any]:  # noqa: ANN401
+    """Return the output ``name`` of a session for arrays; on CUDA they are bound to the device, and only it copies."""
+    if PROVIDERS["cuda"] not in session.get_providers():
+        answer: NDArray[Any] = session.run([name], dict(inputs))[0]
+        return answer
+    value = onnxruntime().OrtValue.ortvalue_from_numpy
+    binding = session.io_binding()
+    for field, array in inputs.items():
+        binding.bind_ortvalue_input(field, value(array, "cuda", 0))
+    binding.bind_output(name, "cuda")
+    session.run_with_iobinding(binding)
+    bound: NDArray[Any] = binding.copy_outputs_to_cpu()[0]
+    return bound
 
 
 def _try_cuda(runtime: ModuleType, path: Path) -> Any:  # noqa: ANN401

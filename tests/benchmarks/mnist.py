@@ -51,7 +51,7 @@ def _accuracy(student: Path, source: Path, target: Path) -> float:
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
-    flows.predict(student, source, target)
+    flows.predict(student, source, target, flows.PredictConfig(threshold=0.0))
     truth = pq.read_table(source, columns=["label"])["label"]
     right: float = pc.mean(pc.equal(pq.read_table(target)["label"], truth)).as_py()
     return right

@@ -233,7 +233,7 @@ def test_label_sets_are_tagged_compared_rolled_back_and_exported(workspace: Path
 def test_predict_accounts_for_failed_rows_and_ends_with_5(flow: Flow, tmp_path: Path) -> None:
     """A broken picture is counted, the file is written whole, and the exit code says that rows failed."""
     source = write_digits(tmp_path / "new.parquet", range(200, 210), labels=False, broken=(203,))
-    said = labelsvc("predict", flow.folder / "student.onnx", source, tmp_path / "out.parquet")
+    said = labelsvc("predict", flow.folder / "student.onnx", source, tmp_path / "out.parquet", "--threshold", "0")
     assert said.code == 5
     assert "10 in = 9 labeled + 0 abstained + 1 failed" in said.err
     assert said.last.startswith("error: 1 of 10 rows failed")

@@ -1,4 +1,4 @@
-"""A certificate in a student's file: read back as written, and the file is otherwise what it was."""
+"""What is written into a student's file: read back as written, and the file is otherwise what it was."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import pytest
 from training.bars import bars
 
-from labelsvc.student.card import CERTIFICATE, add_certificate
+from labelsvc.student.card import CERTIFICATE, add_certificate, add_facts, checked_format
 from labelsvc.student.infer import load
 
 from .exported import Exported
@@ -54,3 +55,28 @@ def test_the_same_certificate_again_writes_nothing(exported: Exported, tmp_path:
     add_certificate(path, "{}")
     assert path.stat().st_mtime_ns == written_at
     assert [*tmp_path.iterdir()] == [path]
+
+
+def test_facts_stand_beside_one_another(exported: Exported, tmp_path: Path) -> None:
+    """Facts of other names stay, one of the same name gives way."""
+    path = certified(exported, tmp_path, "{}")
+    add_facts(path, {"labelsvc.a": "1", "labelsvc.b": "2"})
+    add_facts(path, {"labelsvc.b": "3"})
+    said = load(path, device="cpu").origin
+    assert (said["labelsvc.a"], said["labelsvc.b"], said[CERTIFICATE]) == ("1", "3", "{}")
+
+
+def test_a_files_format_is_what_it_says(exported: Exported) -> None:
+    """Opset and IR version are those of the graph, which ONNX's checker has passed."""
+    model, found = onnx.load(exported.path), checked_format(exported.path)
+    assert [known.version for known in model.opset_import] == [found.opset]
+    assert model.ir_version == found.ir_version
+
+
+def test_a_graph_that_is_none_is_not_passed(exported: Exported, tmp_path: Path) -> None:
+    """A graph whose nodes do not fit together fails the checker."""
+    model = onnx.load(exported.path)
+    model.graph.node[0].input[0] = "nothing"
+    onnx.save(model, tmp_path / "broken.onnx")
+    with pytest.raises(onnx.checker.ValidationError):
+        checked_format(tmp_path / "broken.onnx")

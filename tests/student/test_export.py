@@ -85,7 +85,7 @@ def test_a_broken_graph_gets_no_name(exported: Exported, tmp_path: Path, monkeyp
     """A file that answers as another network is refused, and what lay at its place stays."""
     monkeypatch.setattr(room, "_save", lambda _graph, _model, path: shutil.copy(exported.path, path))
     target = tmp_path / "student.onnx"
-    with pytest.raises(LabelsvcError, match=r"student\.onnx was not written: on 20 real rows"):
+    with pytest.raises(LabelsvcError, match="the file was not written: on 20 real rows"):
         export(network(seed=3), model(), target, pixels=bars(20)[0])
     assert list(tmp_path.iterdir()) == []
     target.write_text("older")
