@@ -28,7 +28,7 @@ from labelsvc.errors import LabelsvcError
 
 THRESHOLD = 0.95
 BUDGETS = {"teacher": 240.0, "student": 120.0}  # core seconds: two minutes of two cores, and one
-TIMED = (30, 130)  # steps that a pace is told by
+FEW, TOLD = 30, 6.0  # a pace is told by a few steps, and by so many more that they take these seconds longer
 STUDENT = "student"  # what the pace of students is kept as: it is the same for all of them
 
 Line = dict[str, Any]
@@ -134,11 +134,12 @@ def pace(lines: Lines, workspaces: Path, trials: Iterable[Trial]) -> None:
 
 def _count(lines: Lines, case: str, budget: float, seconds: Callable[[int], float]) -> None:
     """Add a line that says how many steps a budget holds, by the time that a few take, and that more take."""
-    few, many = (seconds(steps) for steps in TIMED)
-    each = (many - few) / (TIMED[1] - TIMED[0])
-    if each <= 0:
-        raise SystemExit(f"{TIMED[1]} steps of {case} took no longer than {TIMED[0]}: something else runs here")
-    steps = int((budget / torch.get_num_threads() - few) / each) + TIMED[0]
+    few, many, more = seconds(FEW), 0.0, FEW
+    while many - few < TOLD:
+        more *= 4
+        many = seconds(more)
+    each = (many - few) / (more - FEW)
+    steps = int((budget / torch.get_num_threads() - few) / each) + FEW
     lines.add(kind="pace", case=case, budget=budget, steps=steps, step_seconds=each)
 
 
