@@ -6,14 +6,16 @@ import os
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from labelsvc.config import ServeConfig
-from labelsvc.records import Progress
 
 from . import answer, closing, options
+
+if TYPE_CHECKING:
+    from labelsvc.records import Progress
 
 TOKEN_VARIABLE = "LABELSVC_TOKEN"  # noqa: S105 - where one is, not one
 
@@ -37,9 +39,9 @@ def serve(  # noqa: PLR0913 - an option each
     as_json: options.AsJson = False,
     show_config: options.ShowConfig = False,  # noqa: ARG001 - settings.Verb answers it
 ) -> None:
-    """Serve a student: the Open Inference Protocol v2, /v1/label, and a page for people at /.
+    """Serve an exported student over HTTP, with a page for people.
 
-    Logs a line of JSON for each request. SIGTERM and Ctrl-C finish what was taken.
+    The Open Inference Protocol v2, /v1/label, and the page at /. Logs a line of JSON for each request. SIGTERM and Ctrl-C finish what was taken.
     """
     from labelsvc import flows
 

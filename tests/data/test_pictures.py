@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from labelsvc.data import pictures
 from labelsvc.data.columns import ColumnNames, find_columns
 from labelsvc.data.pictures import PictureError, decode, find_shape
 from labelsvc.data.reading import read_schema
@@ -132,11 +131,10 @@ def test_truncated_picture_is_an_error(kind: str) -> None:
         decode(data[: len(data) // 2], PictureShape(40, 40, 1))
 
 
-def test_too_many_pixels_are_an_error_before_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_pixels_are_an_error_before_decoding() -> None:
     """A picture that declares more pixels than allowed is refused from its header."""
-    monkeypatch.setattr(pictures, "MOST_PIXELS", 47)
     with pytest.raises(PictureError, match="6 by 8 pixels, more than the 47 allowed"):
-        decode(encoded(noise(8, 6)), GREY)
+        decode(encoded(noise(8, 6)), GREY, most_pixels=47)
 
 
 def test_decompression_bomb_is_an_error() -> None:
