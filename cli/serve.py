@@ -41,7 +41,8 @@ def serve(  # noqa: PLR0913 - an option each
 ) -> None:
     """Serve an exported student over HTTP, with a page for people.
 
-    The Open Inference Protocol v2, /v1/label, and the page at /. Logs a line of JSON for each request. SIGTERM and Ctrl-C finish what was taken.
+    The Open Inference Protocol v2, /v1/label, and the page at /. Logs a line of JSON for each request. SIGTERM and
+    Ctrl-C finish what was taken.
     """
     from labelsvc import flows
 
