@@ -99,9 +99,15 @@ def prepare(prediction: Prediction, folder: Path) -> Work:
 
 
 def finished(work: Work, target: Path) -> Tally | None:
-    """Return the tally of ``target`` if it holds just what this work would write, else None."""
+    """Return the tally of ``target`` if it holds just what this work would write, else None.
+
+    Then no part is needed any more, and those that a killed process left are removed.
+    """
     told = beside.told_of(target) if target.is_file() else {}
-    return _tally(told[TALLY]) if told.get(KEY) == work.key else None
+    if told.get(KEY) != work.key:
+        return None
+    beside.discard(work.folder)
+    return _tally(told[TALLY])
 
 
 def predict(work: Work, target: Path) -> Iterator[Tally]:

@@ -182,3 +182,17 @@ def test_cuda_answers_as_the_cpu(exported_once: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (600, 8, 8, 1), np.uint8)
     for rows in (pixels, pixels[:1], pixels[::2]):
         assert np.allclose(student.probabilities(rows), cpu.probabilities(np.ascontiguousarray(rows)), atol=1e-4)
+
+
+def test_a_kill_before_the_parts_were_removed_leaves_none_for_long(
+    exported_once: Path, digits: Digits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed when its file has its name and the parts are still there: the next call removes these, and no more."""
+    target = tmp_path / "out.parquet"
+    with monkeypatch.context() as killed:
+        killed.setattr(parts, "discard", lambda *_: 0)
+        flows.predict(exported_once, digits.test, target, CPU)
+    assert [*tmp_path.glob("out.parquet.parts/*")] != []
+    written = target.read_bytes()
+    assert flows.predict(exported_once, digits.test, target, CPU).repeated
+    assert (target.read_bytes(), [path.name for path in tmp_path.iterdir()]) == (written, ["out.parquet"])
