@@ -133,9 +133,10 @@ def exported(outcome: ExportOutcome) -> list[str]:
     if outcome.loss is not None:
         lines.append(f"{outcome.dtype}: {outcome.loss}")
     if outcome.speeds:
-        slower = "" if any(speed.ratio > 1 for speed in outcome.speeds) else "slower here, written by --force: "
-        measured = " and ".join(str(speed) for speed in outcome.speeds)
-        lines.append(f"{outcome.dtype} on this machine's {outcome.device}: {slower}{measured}")
+        from labelsvc.student.gate import is_faster, told
+
+        slower = "" if is_faster(outcome.speeds) else "slower here, written by --force: "
+        lines.append(f"{outcome.dtype} on this machine's {outcome.device}: {slower}{told(outcome.speeds)}")
     beside = [name for name in (outcome.card, outcome.triton) if name is not None]
     if beside:
         lines.append(f"beside it: {', '.join(beside)}")

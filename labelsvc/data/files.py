@@ -55,6 +55,15 @@ def partitions(folders: Sequence[str]) -> dict[str, str | None]:
     return {key: None if value == NO_VALUE else unquote(value) for key, value in pairs.items()}
 
 
+def is_hidden(parts: Sequence[str]) -> bool:
+    """Say whether a file is left out below a folder: it, or a folder on the way, begins with a dot or an underscore.
+
+    >>> is_hidden(["2026", "_temporary", "a.parquet"]), is_hidden(["2026", "a.parquet"])
+    (True, False)
+    """
+    return any(part.startswith((".", "_")) for part in parts)
+
+
 def _expanded(name: Path) -> list[InputFile]:
     files: list[InputFile] = []
     if name.is_file():
@@ -91,8 +100,4 @@ def _below(folder: Path) -> list[Path]:
 def _within(root: Path, paths: Sequence[Path]) -> list[InputFile]:
     """Return the files that are not hidden, with the partitions that stand between ``root`` and each."""
     below = [(path, path.relative_to(root).parts) for path in paths if path.is_file()]
-    return [
-        InputFile(path, partitions(parts[:-1]))
-        for path, parts in below
-        if not any(part.startswith((".", "_")) for part in parts)
-    ]
+    return [InputFile(path, partitions(parts[:-1])) for path, parts in below if not is_hidden(parts)]

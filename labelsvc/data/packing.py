@@ -69,7 +69,7 @@ def find_pictures(folder: Path, labels: Path | None = None) -> PictureFolder:
     pictures = [file for file in files if file.suffix.lower() in SUFFIXES]
     if not pictures:
         raise InputError(f"the folder {folder} holds no picture (a file that ends in {', '.join(SUFFIXES)})")
-    names = tuple(_name(picture, folder) for picture in pictures)
+    names = tuple(name_below(picture, folder) for picture in pictures)
     told = _classes(names) if labels is None else _told(names, read_labels(labels, keys=KEYS), labels)
     others = tuple(file for file in files if file.suffix.lower() not in SUFFIXES)
     return PictureFolder(folder, names, tuple(told), others)
@@ -117,7 +117,12 @@ def walk(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]:
             yield path
 
 
-def _name(picture: Path, folder: Path) -> str:
+def name_below(picture: Path, folder: Path) -> str:
+    """Return the path of a picture from its folder on, with slashes.
+
+    Raises:
+        InputError: it is no UTF-8.
+    """
     name = picture.relative_to(folder).as_posix()
     try:
         name.encode()

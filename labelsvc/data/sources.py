@@ -17,8 +17,8 @@ import pyarrow.parquet as pq
 
 from labelsvc.data.columns import ColumnNames, Columns, find_columns
 from labelsvc.data.decoding import rows_per_batch
-from labelsvc.data.files import InputFile, expand, partitions
-from labelsvc.data.packing import SUFFIXES, walk
+from labelsvc.data.files import InputFile, expand, is_hidden, partitions
+from labelsvc.data.packing import SUFFIXES, name_below, walk
 from labelsvc.data.reading import batch_rows, opened
 from labelsvc.data.remote import FoundFile, Location, Remote, below, is_remote, locate, look
 from labelsvc.data.threads import in_order
@@ -128,16 +128,14 @@ def survey(found: Sequence[Named], wanted: ColumnNames, shape: PictureShape, lis
 def _local(name: Path) -> Iterable[Named]:
     if name.suffix.lower() in SUFFIXES and name.is_file():
         raise InputError(f"{name} is a single picture; name the folder that it lies in")
-    if name.is_dir() and not any(_parquet_below(name)) and _holds_pictures(name):
+    if name.is_dir() and not _holds_parquet(name) and _holds_pictures(name):
         return [PictureTree(name)]
     return [_stamped(file) for file in expand([name])]
 
 
-def _parquet_below(folder: Path) -> Iterator[Path]:
-    """Yield the files that ``expand`` may take from a folder."""
-    for path in folder.rglob("*.parquet"):
-        if not any(part.startswith((".", "_")) for part in path.relative_to(folder).parts):
-            yield path
+def _holds_parquet(folder: Path) -> bool:
+    """Say whether ``expand`` may find files in a folder."""
+    return any(not is_hidden(path.relative_to(folder).parts) for path in folder.rglob("*.parquet"))
 
 
 def _holds_pictures(folder: Path) -> bool:
@@ -161,7 +159,7 @@ def _remote(place: Remote) -> Iterable[Named]:
             raise InputError(f"{place} is a single picture; name the folder that it lies in")
         return [_kept(found, place)]
     files = below(place)
-    tables = [file for file in files if file.place.suffix == ".parquet" and not _is_hidden(file.place, place)]
+    tables = [file for file in files if file.place.suffix == ".parquet" and not is_hidden(_within(file.place, place))]
     if tables:
         return [_kept(file, place) for file in tables]
     if any(file.place.suffix.lower() in SUFFIXES for file in files):
@@ -179,10 +177,6 @@ def _within(place: Remote, root: Remote) -> tuple[str, ...]:
     return tuple(place.path.removeprefix(root.path).strip("/").split("/"))
 
 
-def _is_hidden(place: Remote, root: Remote) -> bool:
-    return any(part.startswith((".", "_")) for part in _within(place, root))
-
-
 def _entries(folder: Location) -> Iterator[Entry]:
     """Yield the pictures below a folder, in order."""
     if isinstance(folder, Remote):
@@ -193,16 +187,7 @@ def _entries(folder: Location) -> Iterator[Entry]:
         return
     for path in walk(folder):
         if path.suffix.lower() in SUFFIXES:
-            yield _checked(path, folder), *_size_and_time(path)
-
-
-def _checked(path: Path, folder: Path) -> str:
-    name = path.relative_to(folder).as_posix()
-    try:
-        name.encode()
-    except UnicodeEncodeError as error:
-        raise InputError(f"the name of {str(path)!r} is no UTF-8; rename it") from error
-    return name
+            yield name_below(path, folder), *_size_and_time(path)
 
 
 def _size_and_time(path: Path) -> tuple[int, int]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from labelsvc.config import DEFAULT_THRESHOLD, PredictConfig, parse_tolerance
+from labelsvc.config import PredictConfig, parse_tolerance
 from labelsvc.data.columns import ColumnNames
 from labelsvc.data.reading import file_digest
 from labelsvc.data.remote import is_remote
@@ -17,7 +17,7 @@ from labelsvc.records import SILENCE, Listener, Progress, RowCount
 from labelsvc.student.answers import Question, Tally
 from labelsvc.student.drift import Drift, drift, in_words
 from labelsvc.student.infer import Student, load
-from labelsvc.student.metadata import StudentPolicy
+from labelsvc.student.metadata import StudentPolicy, policy_in_force
 from labelsvc.student.parts import parts_beside
 from labelsvc.student.predict import Prediction, Work, finished, prepare
 from labelsvc.student.predict import predict as predicted
@@ -103,19 +103,20 @@ def _check_target(target: str | Path, read: Sequence[object]) -> None:
 
 
 def _policy(student: Student, config: PredictConfig, listener: Listener) -> StudentPolicy:
-    """Return the rule by which rows get labels, and say where it is from."""
+    """Return the rule by which rows get labels, and say where it is from, unless it was asked for."""
+    policy = policy_in_force(student.policy, config.threshold)
     if config.threshold is not None:
-        return StudentPolicy(config.threshold, origin="--threshold")
+        return policy
     if student.policy is None:
         listener.note(
-            f"the student's file names no policy: labels count from a confidence of {DEFAULT_THRESHOLD} on; "
+            f"the student's file names no policy: labels count from a confidence of {policy.threshold} on; "
             "say another with --threshold"
         )
-        return StudentPolicy(DEFAULT_THRESHOLD, origin="default")
-    own = f" ({len(student.policy.class_thresholds)} classes have their own)" if student.policy.class_thresholds else ""
-    source = f", by the policy in the student's file: {student.policy.origin}" if student.policy.origin else ""
-    listener.note(f"labels count from a confidence of {student.policy.threshold:.4g} on{own}{source}")
-    return student.policy
+        return policy
+    own = f" ({len(policy.class_thresholds)} classes have their own)" if policy.class_thresholds else ""
+    source = f", by the policy in the student's file: {policy.origin}" if policy.origin else ""
+    listener.note(f"labels count from a confidence of {policy.threshold:.4g} on{own}{source}")
+    return policy
 
 
 def _columns(config: PredictConfig) -> ColumnNames:

@@ -17,7 +17,7 @@ from labelsvc.records import LabeledSamples, Pixels, SampleNumbers
 from labelsvc.store import samples
 from labelsvc.store.database import Store
 from labelsvc.student.infer import Student
-from labelsvc.student.metadata import Words
+from labelsvc.student.metadata import Words, best_of
 from labelsvc.student.speed import BATCHES
 from labelsvc.workspace import Workspace
 
@@ -64,8 +64,7 @@ class Rehearsal:
 
     def words(self, answers: NDArray[np.float32]) -> Words:
         """Return in counts what a file said of the pool."""
-        best = answers.argmax(axis=1)
-        return Words.of(best, answers.max(axis=1).astype(np.float64), answers.shape[1])
+        return Words.of(*best_of(answers), answers.shape[1])
 
     def pool_answers(self, student: Student) -> NDArray[np.float32]:
         """Return a file's probabilities [rows, classes] of the rows of the pool."""

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from labelsvc.config import DEFAULT_THRESHOLD, ServeConfig
+from labelsvc.config import ServeConfig
 from labelsvc.errors import InputError, UsageError
 from labelsvc.records import SILENCE, Listener, RowCount
-from labelsvc.student.infer import Student, load
-from labelsvc.student.metadata import StudentPolicy
+from labelsvc.student.infer import load
+from labelsvc.student.metadata import StudentPolicy, policy_in_force
 
 EXTRA = ("fastapi", "httptools", "prometheus_client", "python_multipart", "uvicorn", "uvloop")
 
@@ -41,7 +41,7 @@ def serve(
     server = _server()
     shown = _token(config.token_file) if config.token_file is not None else token
     opened = load(Path(student), device=config.device)
-    policy = _policy(opened, config.threshold)
+    policy = policy_in_force(opened.policy, config.threshold)
     rows = server.serve(opened, policy, config, name=Path(student).stem, token=shown, say=listener.note)
     return ServeOutcome(rows, policy)
 
@@ -67,10 +67,3 @@ def _token(file: str) -> str:
         return Path(file).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"--token-file {file} cannot be read: {error}") from error
-
-
-def _policy(student: Student, threshold: float | None) -> StudentPolicy:
-    """Return the rule by which rows get labels: what is asked for, else the file's, else the default."""
-    if threshold is not None:
-        return StudentPolicy(threshold, origin="--threshold")
-    return student.policy or StudentPolicy(DEFAULT_THRESHOLD, origin="the default, as the student's file names none")

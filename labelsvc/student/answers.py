@@ -16,7 +16,7 @@ from labelsvc.data.decoding import DecodedBatch
 from labelsvc.errors import InputError
 from labelsvc.records import RowCount
 from labelsvc.student.infer import Student
-from labelsvc.student.metadata import StudentPolicy, Words
+from labelsvc.student.metadata import StudentPolicy, Words, best_of
 
 CHOICE = pa.struct([("label", pa.string()), ("confidence", pa.float64())])
 
@@ -62,11 +62,6 @@ class _Said:
     known: NDArray[np.bool_]
 
     @property
-    def best(self) -> NDArray[np.int64]:
-        best: NDArray[np.int64] = self.probabilities.argmax(axis=1)
-        return best
-
-    @property
     def unknown(self) -> NDArray[np.bool_] | None:
         """Which rows have no words; None where all have."""
         return None if self.known.all() else ~self.known
@@ -97,7 +92,7 @@ def schema_of(question: Question, classes: Sequence[str], *, key: str, several: 
 def answer(student: Student, batch: DecodedBatch, question: Question, *, schema: pa.Schema, file: str | None) -> Answer:
     """Ask the student about a batch of rows of ``file`` (None: there is but one); failed rows get an error."""
     said = _said(student, batch)
-    best, confidence = said.best, said.probabilities.max(axis=1).astype(np.float64)
+    best, confidence = best_of(said.probabilities)
     accepted = question.policy.accepts(best, confidence, student.classes) & said.known
     names = pa.array(student.classes, pa.string())
     columns = [] if file is None else [pa.repeat(pa.scalar(file, pa.string()), len(best))]

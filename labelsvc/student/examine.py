@@ -17,6 +17,7 @@ from labelsvc.data.decoding import DecodedBatch, decode_batches, rows_per_batch
 from labelsvc.data.reading import read_batches, read_schema
 from labelsvc.errors import InputError
 from labelsvc.student.infer import Student
+from labelsvc.student.metadata import best_of
 
 
 @dataclass(frozen=True)
@@ -72,10 +73,10 @@ def _sound(batches: Iterator[DecodedBatch], source: Path) -> Iterator[DecodedBat
 
 def _asked(student: Student, batch: DecodedBatch) -> tuple[NDArray[np.float64], NDArray[np.bool_], DecodedBatch]:
     """Return how sure the student is of each row, and whether it is wrong."""
-    scores = student.probabilities(batch.pixels).astype(np.float64)
-    said = [student.classes[code] for code in scores.argmax(axis=1)]
+    best, confidence = best_of(student.probabilities(batch.pixels))
+    said = [student.classes[code] for code in best]
     wrong = np.array([one != label for one, label in zip(said, batch.labels or [], strict=True)])
-    return scores.max(axis=1), wrong, batch
+    return confidence, wrong, batch
 
 
 def _groups(batch: DecodedBatch) -> list[str]:

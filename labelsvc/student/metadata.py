@@ -13,6 +13,8 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from labelsvc.config import DEFAULT_THRESHOLD
+
 POLICY = "labelsvc.policy"
 POOL = "labelsvc.pool"
 BINS = 10  # of equal width, of confidence
@@ -24,7 +26,7 @@ LITTLE, MUCH = 0.1, 0.25  # from which population stability indices tell of some
 class StudentPolicy:
     """A label counts from a confidence on: of its class where it has a threshold of its own, else of all."""
 
-    threshold: float = 0.95
+    threshold: float = DEFAULT_THRESHOLD
     class_thresholds: Mapping[str, float] = field(default_factory=dict)
     origin: str = ""  # where the thresholds come from, in words: a certificate, or a label set's policy
     target_precision: float | None = None  # what the thresholds were chosen for
@@ -70,6 +72,22 @@ class Words:
     def rows(self) -> int:
         """How many rows were counted."""
         return sum(self.confidence)
+
+
+def best_of(probabilities: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return the best class of each row of probabilities [rows, classes], and how sure the student is of it.
+
+    >>> best_of(np.array([[0.25, 0.75]], np.float32))
+    (array([1]), array([0.75]))
+    """
+    return probabilities.argmax(axis=1), probabilities.max(axis=1).astype(np.float64)
+
+
+def policy_in_force(own: StudentPolicy | None, threshold: float | None) -> StudentPolicy:
+    """Return the policy that counts: a threshold that was asked for, else the file's ``own``, else the default."""
+    if threshold is not None:
+        return StudentPolicy(threshold, origin="--threshold")
+    return own or StudentPolicy(origin="the default, as the student's file names none")
 
 
 def stability(expected: Sequence[int], seen: Sequence[int]) -> float:

@@ -18,7 +18,7 @@ from python_multipart.multipart import File, create_form_parser
 
 from labelsvc.data.pictures import PictureError, decode
 from labelsvc.records import PictureShape, Pixels
-from labelsvc.student.metadata import StudentPolicy
+from labelsvc.student.metadata import StudentPolicy, best_of
 from labelsvc.student.serve.asgi import BINARY, FORM, JSON, RefusedError
 from labelsvc.student.serve.documents import pixels_of, read_object
 
@@ -125,8 +125,7 @@ def answers(
     [(None, None, 'no picture'), ('b', 0.75, None)]
     """
     order = np.argsort(-probabilities, axis=1, kind="stable")[:, :top]
-    confidence = probabilities.max(axis=1).astype(np.float64)
-    best = probabilities.argmax(axis=1)
+    best, confidence = best_of(probabilities)
     accepted = policy.accepts(best, confidence, classes)
     said = iter(
         LabelAnswer(

@@ -17,7 +17,7 @@ from prometheus_client.registry import Collector
 from labelsvc import __version__
 from labelsvc.records import RowCount
 from labelsvc.student.infer import Student
-from labelsvc.student.metadata import BINS, StudentPolicy, Words, stability
+from labelsvc.student.metadata import BINS, StudentPolicy, Words, best_of, stability
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 COUNTED_AT = 1_024  # rows that are kept before they are counted
@@ -57,8 +57,7 @@ class Said(Collector):
         return RowCount(said + self.failed, labeled, said - labeled, self.failed)
 
     def _count(self, probabilities: NDArray[np.float32]) -> None:
-        best = probabilities.argmax(axis=1)
-        confidence = probabilities.max(axis=1).astype(np.float64)
+        best, confidence = best_of(probabilities)
         accepted = self._policy.accepts(best, confidence, self._classes)
         words = Words.of(best, confidence, len(self._classes))
         self._labeled += np.bincount(best[accepted], minlength=len(self._classes))
