@@ -209,7 +209,7 @@ def opened(file: Location) -> Iterator[pq.ParquetFile]:
     except FileNotFoundError as error:
         raise InputError(f"there is no file {file}; check the path") from error
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        reason = str(error).splitlines()[0]
+        reason = str(error).splitlines()[0].rstrip(".")
         raise InputError(f"{file} cannot be read as Parquet: {reason}; is it complete?") from error
 
 
@@ -223,7 +223,7 @@ def _opened_remote(file: Remote) -> Iterator[pq.ParquetFile]:
             ):
                 yield parquet
         except (pa.ArrowInvalid, UnicodeDecodeError) as error:
-            reason = str(error).splitlines()[0]
+            reason = str(error).splitlines()[0].rstrip(".")
             raise InputError(f"{file} cannot be read as Parquet: {reason}; is it complete?") from error
 
 
