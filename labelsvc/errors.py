@@ -5,6 +5,7 @@
     LabelsvcError            1  the work failed
     ├── UsageError           2  the call itself is wrong: an unknown name, a value out of its bounds
     ├── InputError           3  a file, a table or a column is not what it must be
+    │   ├── PictureError     3  one row's picture is not there, or is none
     │   └── StoreError       3  labels.duckdb is missing, newer than this program, or somebody else's
     ├── PromiseError         4  the asked promise cannot be made
     ├── TooManyFailedError   5  more rows failed than --max-failed allows
@@ -33,6 +34,10 @@ class InputError(LabelsvcError):
     """A file, a table or a column is not what it must be."""
 
     exit_code = 3
+
+
+class PictureError(InputError):
+    """One row's picture is not there, or is none; where rows fail alone, it is why that row did."""
 
 
 class StoreError(InputError):

@@ -19,14 +19,15 @@ from numpy.typing import NDArray
 from labelsvc.data import forms
 from labelsvc.data.columns import Columns
 from labelsvc.data.remote import Location, Remote
-from labelsvc.errors import InputError
+from labelsvc.errors import InputError, PictureError
 from labelsvc.records import PictureShape, Pixels
 
 Picture: TypeAlias = bytes | Location | Pixels  # encoded; in a file of its own; [height, width, channels] of 1, 3 or 4
+Cell: TypeAlias = Picture | PictureError | None  # a row's picture; why it may not be read; null
 
 
 @dataclass(frozen=True, eq=False)
-class RawPictures(Sequence[Picture | None]):
+class RawPictures(Sequence[Cell]):
     """The raw pixels of consecutive rows, a view of their column; ``whole`` [rows] says which have no null in them."""
 
     pixels: Pixels
@@ -36,10 +37,10 @@ class RawPictures(Sequence[Picture | None]):
         return len(self.pixels)
 
     @overload
-    def __getitem__(self, row: int) -> Picture | None: ...
+    def __getitem__(self, row: int) -> Cell: ...
     @overload
     def __getitem__(self, row: slice) -> RawPictures: ...
-    def __getitem__(self, row: int | slice) -> Picture | RawPictures | None:
+    def __getitem__(self, row: int | slice) -> Cell | RawPictures:
         if isinstance(row, slice):
             return RawPictures(self.pixels[row], self.whole[row])
         return self.pixels[row] if self.whole[row] else None
@@ -69,11 +70,11 @@ class Place:
         return f"row {self.first_row + row} of {self.file}, column {self.column!r}"
 
 
-def pictures(column: pa.Array, columns: Columns, place: Place) -> Sequence[Picture | None]:
-    """Return the pictures of a column's rows, ``None`` where a row has none.
+def pictures(column: pa.Array, columns: Columns, place: Place) -> Sequence[Cell]:
+    """Return the pictures of a column's rows; a path that leads outside its root is an error in its row's place.
 
     Raises:
-        InputError: a path leads outside its root, or the pixels are not of the told shape.
+        InputError: the root is not there, or the pixels are not of the told shape.
     """
     if pa.types.is_struct(column.type):
         return _bytes_or_paths(column, columns, place)
@@ -81,12 +82,12 @@ def pictures(column: pa.Array, columns: Columns, place: Place) -> Sequence[Pictu
         return _paths(column.to_pylist(), _root(columns, place), place)
     if forms.raw_sides(column.type) is not None:
         return _raw(column, forms.pixel_shape(column.type, columns.shape, column=str(place)))
-    encoded: list[Picture | None] = column.to_pylist()
+    encoded: list[Cell] = column.to_pylist()
     return encoded
 
 
-def _bytes_or_paths(column: pa.Array, columns: Columns, place: Place) -> list[Picture | None]:
-    encoded: list[Picture | None] = pc.struct_field(column, "bytes").to_pylist()  # null where the struct is
+def _bytes_or_paths(column: pa.Array, columns: Columns, place: Place) -> list[Cell]:
+    encoded: list[Cell] = pc.struct_field(column, "bytes").to_pylist()  # null where the struct is
     if None not in encoded or not forms.has_paths(column.type):
         return encoded
     texts = pc.struct_field(column, "path").to_pylist()
@@ -110,34 +111,34 @@ def _root(columns: Columns, place: Place) -> Location:
     return Path(columns.root).resolve()
 
 
-def _paths(texts: Sequence[str | None], root: Location, place: Place) -> list[Picture | None]:
+def _paths(texts: Sequence[str | None], root: Location, place: Place) -> list[Cell]:
     if isinstance(root, Remote):
         return [_below(root, text, place.at(row)) if text else None for row, text in enumerate(texts)]
     return [_inside(root, text, place.at(row)) if text else None for row, text in enumerate(texts)]
 
 
-def _inside(root: Path, text: str, where: str) -> Path:
-    """Return where a path leads, links followed and ``..`` resolved, which must be below ``root``."""
+def _inside(root: Path, text: str, where: str) -> Path | PictureError:
+    """Return where a path leads, links followed and ``..`` resolved, if that is below ``root``."""
     try:
         path = Path(os.path.realpath(root / text))  # unlike resolve, it leaves loops of links to whoever opens them
     except ValueError as error:
-        raise InputError(f"{where}: {text!r} is no path of a picture ({error})") from error
+        return PictureError(f"{where}: {text!r} is no path of a picture ({error})")
     if not path.is_relative_to(root):
-        raise InputError(
+        return PictureError(
             f"{where}: the path {text!r} leads outside {root}, and nothing outside is read; correct the path, "
             "or name the folder of pictures with --image-root"
         )
     return path
 
 
-def _below(root: Remote, text: str, where: str) -> Remote:
-    """Return where a path leads in a store, which must be below ``root``."""
+def _below(root: Remote, text: str, where: str) -> Remote | PictureError:
+    """Return where a path leads in a store, if that is below ``root``."""
     if text.startswith("/") or ".." in PurePosixPath(text).parts:
-        raise InputError(f"{where}: the path {text!r} leads outside {root}, and nothing outside is read; correct it")
+        return PictureError(f"{where}: the path {text!r} leads outside {root}, and nothing outside is read; correct it")
     return root / text
 
 
-def _raw(column: pa.Array, shape: tuple[int, int, int]) -> Sequence[Picture | None]:
+def _raw(column: pa.Array, shape: tuple[int, int, int]) -> Sequence[Cell]:
     if not len(column):
         return []
     values, complete = _values(column)

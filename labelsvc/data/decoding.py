@@ -16,11 +16,13 @@ from itertools import chain, islice
 import numpy as np
 from numpy.typing import NDArray
 
-from labelsvc.data.cells import Picture, RawPictures
-from labelsvc.data.pictures import PictureError, decode, fit, read_picture
+from labelsvc.data.cells import Cell, RawPictures
+from labelsvc.data.labels import NO_ID
+from labelsvc.data.pictures import decode, fit, read_picture
 from labelsvc.data.reading import SourceBatch
 from labelsvc.data.remote import Location, Remote
 from labelsvc.data.threads import in_order
+from labelsvc.errors import PictureError
 from labelsvc.records import PictureShape, Pixels
 
 SMALL_PICTURE = 4096  # bytes, encoded, on average; a file of its own is none
@@ -93,29 +95,32 @@ def decode_batches(
 
 
 def _workers_for(batch: SourceBatch) -> int:
-    sizes = [_encoded_bytes(picture) for picture in batch.pictures if picture is not None]
+    sizes = [_encoded_bytes(picture) for picture in batch.pictures if not isinstance(picture, PictureError | None)]
     small = sum(sizes) < SMALL_PICTURE * len(sizes)
     return 1 if small else os.cpu_count() or 1
 
 
-def _encoded_bytes(picture: Picture) -> int:
+def _encoded_bytes(picture: Cell) -> int:
     if isinstance(picture, bytes):
         return len(picture)
     return SMALL_PICTURE if isinstance(picture, Location) else 0
 
 
 def _decoded(batch: SourceBatch, shape: PictureShape, *, hashed: bool) -> DecodedBatch:
-    if not hashed and isinstance(batch.pictures, RawPictures) and batch.pictures.are(shape):
+    unnamed = batch.ids is not None and None in batch.ids
+    if not (hashed or unnamed) and isinstance(batch.pictures, RawPictures) and batch.pictures.are(shape):
         return _as_they_lie(batch, batch.pictures.pixels)
     pixels = np.empty((len(batch.pictures), shape.height, shape.width, shape.channels), np.uint8)
     places: list[int] = []
     hashes: list[str] = []
     failures: list[FailedRow] = []
     for place, picture in enumerate(_fetched(batch.pictures)):
+        sample_id = batch.ids[place] if batch.ids else None
         try:
+            if batch.ids and sample_id is None:
+                raise PictureError(NO_ID)
             pixels[len(places)], content = _pixels(picture, shape)
         except PictureError as error:
-            sample_id = batch.ids[place] if batch.ids else None
             failures.append(FailedRow(batch.file, batch.first_row + place, sample_id, str(error)))
         else:
             places.append(place)
@@ -124,7 +129,7 @@ def _decoded(batch: SourceBatch, shape: PictureShape, *, hashed: bool) -> Decode
     return DecodedBatch(
         file=batch.file,
         rows=np.asarray(places, np.int64) + batch.first_row,
-        ids=None if batch.ids is None else [batch.ids[place] for place in places],
+        ids=_ids(batch, places),
         labels=None if batch.labels is None else [batch.labels[place] for place in places],
         hashes=hashes,
         pixels=pixels[: len(places)],
@@ -135,10 +140,15 @@ def _decoded(batch: SourceBatch, shape: PictureShape, *, hashed: bool) -> Decode
 
 def _as_they_lie(batch: SourceBatch, pixels: Pixels) -> DecodedBatch:
     rows = np.arange(batch.first_row, batch.first_row + len(pixels))
-    return DecodedBatch(batch.file, rows, batch.ids, batch.labels, [], pixels, (), batch.groups)
+    return DecodedBatch(batch.file, rows, _ids(batch, range(len(rows))), batch.labels, [], pixels, (), batch.groups)
 
 
-def _fetched(pictures: Sequence[Picture | None]) -> Iterator[Picture | PictureError | None]:
+def _ids(batch: SourceBatch, places: Iterable[int]) -> list[str] | None:
+    """Return the ids of rows that did not fail, which therefore have one."""
+    return None if batch.ids is None else [str(batch.ids[place]) for place in places]
+
+
+def _fetched(pictures: Sequence[Cell]) -> Iterator[Cell]:
     """Yield the pictures, with the bytes of those in an object store, or why one could not be read."""
     if not any(isinstance(picture, Remote) for picture in pictures):
         yield from pictures
@@ -146,14 +156,14 @@ def _fetched(pictures: Sequence[Picture | None]) -> Iterator[Picture | PictureEr
     yield from in_order(_fetch, pictures, workers=FETCHERS, name="fetch")
 
 
-def _fetch(picture: Picture | None) -> Picture | PictureError | None:
+def _fetch(picture: Cell) -> Cell:
     try:
         return read_picture(picture) if isinstance(picture, Remote) else picture
     except PictureError as error:
         return error
 
 
-def _pixels(picture: Picture | PictureError | None, shape: PictureShape) -> tuple[Pixels, bytes | Pixels]:
+def _pixels(picture: Cell, shape: PictureShape) -> tuple[Pixels, bytes | Pixels]:
     """Return a picture in ``shape``, and the content that it was made from."""
     if picture is None:
         raise PictureError("the row holds no picture bytes (null)")

@@ -15,6 +15,7 @@ from labelsvc.data.cells import Place
 from labelsvc.data.columns import check_labels
 from labelsvc.errors import InputError
 
+NO_ID = "the id is null; give each row an id, or none"
 _EXACT = 2.0**53  # up to which floats hold all integers
 
 
@@ -26,8 +27,14 @@ def ids(column: pa.Array, place: Place) -> list[str]:
     """
     texts = _as_text(_plain(column))
     if texts.null_count:
-        raise InputError(f"{place.row(texts.is_null())}: the id is null; give each row an id, or none")
+        raise InputError(f"{place.row(texts.is_null())}: {NO_ID}")
     names: list[str] = texts.to_pylist()
+    return names
+
+
+def ids_as_they_are(column: pa.Array) -> list[str | None]:
+    """Return a column of ids as text, None where one is null."""
+    names: list[str | None] = _as_text(_plain(column)).to_pylist()
     return names
 
 

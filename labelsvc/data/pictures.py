@@ -20,7 +20,7 @@ from labelsvc.data.cells import Picture
 from labelsvc.data.columns import Columns
 from labelsvc.data.reading import sample_pictures
 from labelsvc.data.remote import Location, Remote, look, reaching
-from labelsvc.errors import InputError
+from labelsvc.errors import InputError, PictureError
 from labelsvc.records import PictureShape, Pixels
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
@@ -28,10 +28,6 @@ MOST_PIXELS = 89_478_485  # width times height, from which Pillow itself warns o
 MOST_BYTES = 4 * MOST_PIXELS  # of a picture in a file of its own
 SIDE_OF_MIXED = 64  # where pictures come in several sizes
 _GREY_MODES = frozenset({"1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "I;16N"})
-
-
-class PictureError(InputError):
-    """The bytes are no picture that can be decoded; the message says why, the caller says where."""
 
 
 @dataclass(frozen=True)
@@ -131,8 +127,10 @@ def find_shape(
     return ShapeFound(PictureShape(height, width, 1 if grey else 3), len(sizes), looked_at)
 
 
-def _look(picture: Picture) -> tuple[tuple[int, int], bool]:
+def _look(picture: Picture | PictureError) -> tuple[tuple[int, int], bool]:
     """Return a picture's height and width as it stands upright, and whether it is grey, from its header."""
+    if isinstance(picture, PictureError):
+        raise picture
     if isinstance(picture, np.ndarray):
         height, width, channels = picture.shape
         return (height, width), channels == 1

@@ -18,10 +18,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from labelsvc.data import forms, labels
-from labelsvc.data.cells import Picture, Place, pictures
+from labelsvc.data.cells import Cell, Picture, Place, pictures
 from labelsvc.data.columns import Columns, label_names
 from labelsvc.data.remote import Location, Remote, reaching
-from labelsvc.errors import InputError
+from labelsvc.errors import InputError, PictureError
 
 BATCH_BYTES = 16 << 20  # large photos come in batches of fewer rows
 REMOTE_BYTES = 8 << 20  # asked of an object store at a time
@@ -34,14 +34,14 @@ class SourceBatch:
 
     ``file`` is the position in the list of files, ``first_row`` the first row's place in that file. ``ids``,
     ``labels`` and ``groups`` are ``None`` where the file has no such column, a label or a group is ``None`` where the
-    row has none.
+    row has none; an id is ``None`` where it is null.
     """
 
     file: int
     first_row: int
-    ids: list[str] | None
+    ids: list[str | None] | None
     labels: list[str | None] | None
-    pictures: Sequence[Picture | None]
+    pictures: Sequence[Cell]
     groups: list[str | None] | None = None
 
 
@@ -95,8 +95,23 @@ def read_batches(files: Sequence[Path], columns: Sequence[Columns], *, rows: int
         with opened(file) as parquet:
             first_row = 0
             for table in _tables(parquet, names, rows=rows):
-                yield _batch(table, names, Place(file, names.image, first_row), number=number)
+                place = Place(file, names.image, first_row)
+                yield _without_fault(_batch(table, names, place, number=number), names, place)
                 first_row += table.num_rows
+
+
+def _without_fault(batch: SourceBatch, names: Columns, place: Place) -> SourceBatch:
+    """Return a batch in which every row has an id, where the file has ids, and no path leads outside.
+
+    Raises:
+        InputError: the first row that is not so.
+    """
+    if names.id and batch.ids and None in batch.ids:
+        raise InputError(f"{replace(place, column=names.id).at(batch.ids.index(None))}: {labels.NO_ID}")
+    for picture in batch.pictures if isinstance(batch.pictures, list) else ():
+        if isinstance(picture, PictureError):
+            raise picture
+    return batch
 
 
 def batch_rows(parquet: pq.ParquetFile, names: Columns, *, rows: int) -> int:
@@ -111,10 +126,11 @@ def read_span(
     """Yield ``count`` rows of a file from row ``first`` on, exactly ``rows`` at a time but for the last batch.
 
     Where a batch begins depends on ``first`` and ``rows`` alone, and not on the file's row groups; rows before
-    ``first`` are read no further back than to where its row group begins.
+    ``first`` are read no further back than to where its row group begins. A row without an id, or whose picture may
+    not be read, is handed on as it is, to fail alone.
 
     Raises:
-        InputError: as ``read_batches``.
+        InputError: the file is missing, not Parquet or damaged.
     """
     with opened(file) as parquet:
         group, group_first = _group_of(parquet, first)
@@ -156,15 +172,17 @@ def _joined(pieces: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
     return pieces[0] if len(pieces) == 1 else pa.concat_batches(pieces)
 
 
-def sample_pictures(files: Sequence[Path], columns: Sequence[Columns], *, sample: int = 256) -> list[Picture]:
+def sample_pictures(
+    files: Sequence[Path], columns: Sequence[Columns], *, sample: int = 256
+) -> list[Picture | PictureError]:
     """Return about ``sample`` pictures: the first of some row groups, spread over all files.
 
     Raises:
-        InputError: a file is missing, not Parquet or damaged; a picture's path leads outside its root.
+        InputError: a file is missing, not Parquet or damaged.
     """
     groups = [(number, group) for number, file in enumerate(files) for group in range(_group_count(file))]
     chosen = groups[:: max(1, len(groups) // 8)]
-    found: list[Picture] = []
+    found: list[Picture | PictureError] = []
     for left, (number, group) in zip(range(len(chosen), 0, -1), chosen, strict=True):
         rows = -(-(sample - len(found)) // left)
         if rows > 0:
@@ -173,9 +191,9 @@ def sample_pictures(files: Sequence[Path], columns: Sequence[Columns], *, sample
     return found
 
 
-def _first_pictures(file: Path, names: Columns, *, group: int, rows: int) -> list[Picture | None]:
+def _first_pictures(file: Path, names: Columns, *, group: int, rows: int) -> list[Cell]:
     only_pictures = replace(names, id=None, label=None, group=None)
-    found: list[Picture | None] = []
+    found: list[Cell] = []
     with opened(file) as parquet:
         first_row = sum(parquet.metadata.row_group(before).num_rows for before in range(group))
         for table in _tables(parquet, only_pictures, rows=rows, groups=[group]):
@@ -257,7 +275,7 @@ def _batch(table: pa.RecordBatch, names: Columns, place: Place, *, number: int) 
     return SourceBatch(
         file=number,
         first_row=place.first_row,
-        ids=labels.ids(*ids) if ids else None,
+        ids=labels.ids_as_they_are(ids[0]) if ids else None,
         labels=labels.labels(*classes, classes=declared, missing=names.missing) if classes else None,
         groups=labels.groups(*groups) if groups else None,
         pictures=pictures(table[names.image], names, place),

@@ -132,8 +132,8 @@ def _keys(batch: DecodedBatch) -> pa.Array:
         return pa.array(np.arange(first, first + len(batch.rows) + len(batch.failures)))
     if not batch.failures:
         return pa.array(batch.ids, pa.string())
-    named = dict(zip(batch.rows.tolist(), batch.ids, strict=True))
-    named |= {failure.row: str(failure.id) for failure in batch.failures}
+    named: dict[int, str | None] = dict(zip(batch.rows.tolist(), batch.ids, strict=True))
+    named |= {failure.row: failure.id for failure in batch.failures}
     return pa.array([named[row] for row in sorted(named)], pa.string())
 
 

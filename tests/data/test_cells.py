@@ -66,8 +66,7 @@ def test_no_path_leads_outside(root: Path, path: Callable[[Path], str], *, told:
     with pytest.raises(InputError, match=r"row 2 of .*f\.parquet, column 'image': ") as error:
         list(read_batches([file], [columns]))
     assert repr(path_read(file)) in str(error.value)
-    with pytest.raises(InputError, match=r"row 2 of .*f\.parquet, column 'image': "):
-        find_shape([file], [columns])
+    assert find_shape([file], [columns]).looked_at == 2
 
 
 def path_read(file: Path) -> str:

@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from labelsvc.data.columns import ColumnNames, find_columns
-from labelsvc.data.pictures import PictureError, decode, find_shape
+from labelsvc.data.pictures import decode, find_shape
 from labelsvc.data.reading import read_schema
-from labelsvc.errors import InputError
+from labelsvc.errors import InputError, PictureError
 from labelsvc.records import PictureShape
 
 from .parquet_files import PICTURES_ONLY, encoded, noise, picture_file, real, saved, with_real_data

@@ -167,6 +167,29 @@ def test_pictures_in_files_of_their_own(student: Student, tmp_path: Path) -> Non
     assert tallies[-1].rows == RowCount(given=3, labeled=2, failed=1)
 
 
+def test_a_row_that_may_not_be_read_fails_alone(student: Student, tmp_path: Path) -> None:
+    """A path that leads outside its root and a row without an id are errors of their rows, in files of any form."""
+    images = pictures(3)
+    (tmp_path / "root").mkdir()
+    for place, data in zip(("outside", "root/1", "root/2"), images, strict=True):
+        (tmp_path / f"{place}.png").write_bytes(data or b"")
+    table = {"image": ["../outside.png", "1.png", "2.png"], "id": ["a", "b", None]}
+    pq.write_table(pa.table(table), tmp_path / "paths.parquet")
+    found, tallies = predicted(student, tmp_path / "paths.parquet", wanted=ColumnNames(root=str(tmp_path / "root")))
+    assert found["id"].to_pylist() == ["a", "b", None]
+    outside, sound, unnamed = found["error"].to_pylist()
+    assert sound is None
+    assert "leads outside" in outside
+    assert "the id is null" in unnamed
+    assert tallies[-1].rows == RowCount(given=3, labeled=1, failed=2)
+
+    pixels = pq.read_table(raw(tmp_path / "raw.parquet", 3)).append_column("id", pa.array(["a", None, "c"]))
+    pq.write_table(pixels, tmp_path / "raw.parquet")
+    found, _ = predicted(student, tmp_path / "raw.parquet", wanted=ColumnNames(shape=(8, 8)))
+    assert found["id"].to_pylist() == ["a", None, "c"]
+    assert found["error"].is_null().to_pylist() == [True, False, True]
+
+
 def test_a_folder_of_pictures(student: Student, tmp_path: Path) -> None:
     """All pictures below a folder come in the order of their paths, by which they are known; a bad one fails alone."""
     for place, data in zip(("b/2.png", "a.png", "b/1.PNG"), pictures(3), strict=True):

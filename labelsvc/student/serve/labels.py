@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import File, create_form_parser
 
-from labelsvc.data.pictures import PictureError, decode
+from labelsvc.data.pictures import decode
+from labelsvc.errors import PictureError
 from labelsvc.records import PictureShape, Pixels
 from labelsvc.student.metadata import StudentPolicy, best_of
 from labelsvc.student.serve.asgi import BINARY, FORM, JSON, RefusedError
