@@ -3,7 +3,7 @@
 Run: ``uv run python tests/benchmarks/serve.py [student.onnx] [--seconds 20] [--rounds 3] [--peer NAME=PYTHON ...]``.
 A peer (litserve, bentoml, mlserver, pytriton) is started with its own interpreter, in which it must be installed; one
 that does not start is said and left out. ``--soak 600`` is ten minutes of 32 clients, in which no request may be lost.
-Without a student, an untrained ResNet-18 of 32 × 32 pixels is served.
+Without a student, an untrained one of the default network is served, for pictures of 28 × 28 pixels.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import argparse
 import base64
 import json
 import os
+import signal
 import socket
 import statistics
 import subprocess
@@ -19,7 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -154,16 +155,22 @@ def _running(name: str, path: Path, pixels: np.ndarray, python: str = sys.execut
         command = [python, str(PEERS / f"{name}_peer.py"), str(path), str(port)]
     server = Server(name, port, request(*BODIES.get(name, _protocol)(pixels, path.stem)))
     environment = {**os.environ, "PATH": f"{Path(python).parent}:{os.environ['PATH']}"}
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment) as process:
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(command, env=environment, start_new_session=True, **quiet) as process:
         try:
             _wait_for(server, process)
             yield server
         finally:
-            process.terminate()
-            try:
-                process.wait(timeout=30)
-            except subprocess.TimeoutExpired:
-                process.kill()
+            _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a server and the workers that it started."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=10)
 
 
 def _wait_for(server: Server, process: subprocess.Popen[bytes]) -> None:
@@ -215,11 +222,11 @@ def _sides(student: Student) -> tuple[int, int, int]:
 
 def _made(folder: Path) -> Path:
     """Write an untrained student."""
-    preprocessing = Preprocessing(PictureShape(32, 32, 3), (0.5,) * 3, (0.25,) * 3)
+    preprocessing = Preprocessing(PictureShape(28, 28, 1), (0.5,), (0.25,))
     classes = tuple(map(str, range(10)))
-    model = Model("none", "none", "student", "supervised", "resnet18", "none", "none", classes, preprocessing)
-    pixels = np.random.default_rng(0).integers(0, 256, (16, 32, 32, 3), np.uint8)
-    export(networks.build("resnet18", preprocessing, 10, seed=0), model, folder / "student.onnx", pixels=pixels)
+    model = Model("none", "none", "student", "supervised", "convnet", "none", "none", classes, preprocessing)
+    pixels = np.random.default_rng(0).integers(0, 256, (16, 28, 28, 1), np.uint8)
+    export(networks.build("convnet", preprocessing, 10, seed=0), model, folder / "student.onnx", pixels=pixels)
     return folder / "student.onnx"
 
 

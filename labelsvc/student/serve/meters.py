@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -121,10 +122,15 @@ class Meters:
         gauge = Gauge("labelsvc_queue_rows", "Rows taken and not answered.", registry=self._registry)
         gauge.set_function(rows_waiting)
 
+    @cache  # noqa: B019 - there are few routes and codes, and one of these
+    def _meters_of(self, route: str, code: int) -> tuple[Counter, Histogram]:
+        return self._requests.labels(route, str(code)), self._seconds.labels(route)
+
     def answered(self, route: str, code: int, seconds: float) -> None:
         """Count a request."""
-        self._requests.labels(route, str(code)).inc()
-        self._seconds.labels(route).observe(seconds)
+        count, clock = self._meters_of(route, code)
+        count.inc()
+        clock.observe(seconds)
 
     def text(self) -> bytes:
         """Return all of it in Prometheus's text format."""

@@ -8,6 +8,7 @@ https://github.com/kserve/open-inference-protocol, and Triton's extensions "bina
 from __future__ import annotations
 
 import json
+import math
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -108,7 +109,7 @@ def _checked_shape(tensor: Mapping[str, Any], signature: Signature, most_rows: i
 
 def _pixels(tensor: Mapping[str, Any], shape: tuple[int, ...], body: bytes, length: int) -> Pixels:
     """Return the tensor that the JSON or the rest of the body holds; the latter is not copied."""
-    needed = int(np.prod(shape))
+    needed = math.prod(shape)
     size = _parameters(tensor).get("binary_data_size")
     if size is None:
         if len(body) > length:

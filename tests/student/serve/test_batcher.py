@@ -31,7 +31,7 @@ class Sums:
         """Compute a batch, slowly enough that none is computed where it arrives."""
         self.entered.set()
         self.free.wait(10)
-        time.sleep(0.003)
+        time.sleep(0.005)
         self.batches.append(len(pixels))
         if 13 in pixels[:, 0, 0, 0]:
             raise ValueError("thirteen\nis too many")
@@ -181,18 +181,25 @@ def test_the_end_answers_what_was_taken() -> None:
 
 
 def test_short_work_is_done_where_it_arrives() -> None:
-    """A model that takes next to nothing answers a lone request in the thread that asks."""
-    threads: list[str] = []
+    """A model that takes next to nothing answers in the thread that asks, and at once all that comes in one turn."""
+    batches: list[tuple[str, int]] = []
 
     def compute(pixels: Pixels) -> NDArray[np.float32]:
-        threads.append(threading.current_thread().name)
-        return np.zeros((len(pixels), 2), np.float32)
+        batches.append((threading.current_thread().name, len(pixels)))
+        return pixels.sum(axis=(1, 2, 3), dtype=np.float32)[:, None]
 
     async def whole() -> None:
         batcher = Batcher(compute, BatchLimits(4, 16), seen=lambda _: None)
         await batcher.start(pictures(0))
-        await batcher.answer(pictures(1))
+        batches.clear()
+        assert (await batcher.answer(pictures(1)))[0, 0] == 1
+        found = await asyncio.gather(*(batcher.answer(pictures(value)) for value in (2, 3, 4)))
+        assert [one[0, 0] for one in found] == [2, 3, 4]
+        await asyncio.gather(*(batcher.answer(pictures(value)) for value in range(5)))
+        last = asyncio.ensure_future(batcher.answer(pictures(7)))
+        await asyncio.sleep(0)
         await batcher.stop()
+        assert (await last)[0, 0] == 7
 
     asyncio.run(whole())
-    assert threads == ["infer", "infer", "infer", "MainThread"]
+    assert batches == [("MainThread", 1), ("MainThread", 3), ("infer", 4), ("infer", 1), ("MainThread", 1)]
