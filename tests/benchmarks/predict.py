@@ -1,11 +1,11 @@
 """``predict`` from Parquet to Parquet, beside what bounds it and what it replaces, in one run on the same cores.
 
-Run: ``uv run python tests/benchmarks/predict.py [--rows N] [--rounds N]``. An untrained student of 28 × 28 pixels
-labels noisy digits of scikit-learn's, as PNGs and as raw pixels, beside
+Run: ``uv run python tests/benchmarks/predict.py [--rows N] [--rounds N] [--beside bare loop openvino]``. An untrained
+student of 28 × 28 pixels labels noisy digits of scikit-learn's, as PNGs and as raw pixels, beside
 
 - bare onnxruntime on arrays that were prepared beforehand, in the same batches (for raw pixels the aim is 0.9 of it;
   for PNGs Pillow is what is left),
-- OpenVINO on these arrays, where it is installed,
+- OpenVINO on these arrays, where it is installed, in float32 too (by itself it takes bfloat16 where the CPU has it),
 - a plain loop over a torch DataLoader of two workers: read, decode, normalise, the same network, softmax, write.
 """
 
@@ -37,6 +37,8 @@ from labelsvc.student.infer import Student, load
 SIDE, BATCH = 28, 512
 PREPROCESSING = Preprocessing(PictureShape(SIDE, SIDE, 1), (0.13,), (0.31,))
 CLASSES = tuple(map(str, range(10)))
+BESIDE = ("bare", "loop", "openvino")
+FLOAT32 = {"INFERENCE_PRECISION_HINT": "f32"}
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=100_000, help="raw ones; a fifth as many PNGs")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--beside", nargs="+", choices=BESIDE, default=BESIDE)
     told = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -70,10 +73,10 @@ def main() -> None:
         png = write_digits(folder / "png.parquet", told.rows // 5)
         raw = _raw(png, folder / "raw.parquet", told.rows)
         for form, source in (("png", png), ("raw", raw)):
-            _measure(form, source, student, network, told.rounds)
+            _measure(form, source, student, network, told)
 
 
-def _measure(form: str, source: Path, student: Student, network: PictureClassifier, rounds: int) -> None:
+def _measure(form: str, source: Path, student: Student, network: PictureClassifier, told: argparse.Namespace) -> None:
     """Time predict of a file beside each of the others."""
     folder, arrays = source.parent, list(_arrays(source))
     rows = sum(map(len, arrays))
@@ -90,14 +93,15 @@ def _measure(form: str, source: Path, student: Student, network: PictureClassifi
     def loop() -> None:
         _plain_loop(network, source, folder / "loop.parquet")
 
-    beside: list[tuple[str, Callable[[], object], str, float]] = [
-        (f"predict_{form}", bare, "bare onnxruntime on ready arrays", 0.9 if form == "raw" else 0.7),
-        (f"predict_{form}_dataloader", loop, "a plain torch DataLoader loop", 2.0),
-    ]
+    beside: dict[str, tuple[str, Callable[[], object], str, float]] = {
+        "bare": (f"predict_{form}", bare, "bare onnxruntime on ready arrays", 0.9 if form == "raw" else 0.7),
+        "loop": (f"predict_{form}_dataloader", loop, "a plain torch DataLoader loop", 2.0),
+    }
     if importlib.util.find_spec("openvino"):
-        beside.append((f"predict_{form}_openvino", _openvino(folder, arrays), "bare OpenVINO on ready arrays", 0.9))
-    for name, other, what, aim in beside:
-        mine, limit = paired(ours, other, rounds=rounds)
+        openvino = _openvino(folder, arrays)
+        beside["openvino"] = (f"predict_{form}_openvino", openvino, "bare OpenVINO on ready arrays", 0.9)
+    for name, other, what, aim in (beside[one] for one in told.beside if one in beside):
+        mine, limit = paired(ours, other, rounds=told.rounds)
         keep(name, ours=mine, limit=limit, rows=rows, what=what, aim=aim)
 
 
@@ -127,7 +131,7 @@ def _openvino(folder: Path, arrays: list[Pixels]) -> Callable[[], object]:
     """Return OpenVINO's answering of all arrays."""
     import openvino
 
-    compiled = openvino.Core().compile_model(str(folder / "student.onnx"), "CPU")
+    compiled = openvino.Core().compile_model(str(folder / "student.onnx"), "CPU", FLOAT32)
     return lambda: [compiled([pixels]) for pixels in arrays]
 
 

@@ -1,9 +1,9 @@
 """``serve`` under load, beside other servers of the same file on the same cores, and beside bare onnxruntime.
 
-Run: ``uv run python tests/benchmarks/serve.py [student.onnx] [--seconds 20] [--rounds 3] [--peer NAME=PYTHON ...]``.
+Run: ``uv run python tests/benchmarks/serve.py [--student FILE] [--shape HxWxC] [--peer NAME=PYTHON ...]``.
 A peer (litserve, bentoml, mlserver, pytriton) is started with its own interpreter, in which it must be installed; one
 that does not start is said and left out. ``--soak 600`` is ten minutes of 32 clients, in which no request may be lost.
-Without a student, an untrained one of the default network is served, for pictures of 28 × 28 pixels.
+Without a student, an untrained one of the default network is served, for pictures of ``--shape`` (28x28x1).
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def main() -> None:
     """Measure and keep."""
     told = _arguments()
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(told.student) if told.student else _made(Path(folder))
+        path = told.student or _made(Path(folder), told.shape)
         student = load(path, device="cpu")
         pixels = np.random.default_rng(0).integers(0, 256, (ROWS, *_sides(student)), np.uint8)
         with _running(OURS, path, pixels[:1]) as ours:
@@ -64,7 +64,7 @@ def main() -> None:
                 return
             table = [_rows_per_second(ours, path, pixels, student, told.seconds)]
             table += _beside(ours, dict(peer.split("=", 1) for peer in told.peer), path, pixels[:1], told)
-        keep_table("serve", table)
+        keep_table(f"serve_{'x'.join(map(str, pixels.shape[1:]))}", table)
 
 
 def _beside(
@@ -220,20 +220,25 @@ def _sides(student: Student) -> tuple[int, int, int]:
     return student.shape.height, student.shape.width, student.shape.channels
 
 
-def _made(folder: Path) -> Path:
+def _made(folder: Path, shape: PictureShape) -> Path:
     """Write an untrained student."""
-    preprocessing = Preprocessing(PictureShape(28, 28, 1), (0.5,), (0.25,))
+    preprocessing = Preprocessing(shape, (0.5,) * shape.channels, (0.25,) * shape.channels)
     classes = tuple(map(str, range(10)))
     model = Model("none", "none", "student", "supervised", "convnet", "none", "none", classes, preprocessing)
-    pixels = np.random.default_rng(0).integers(0, 256, (16, 28, 28, 1), np.uint8)
+    pixels = np.random.default_rng(0).integers(0, 256, (16, shape.height, shape.width, shape.channels), np.uint8)
     export(networks.build("convnet", preprocessing, 10, seed=0), model, folder / "student.onnx", pixels=pixels)
     return folder / "student.onnx"
 
 
+def _shape(text: str) -> PictureShape:
+    return PictureShape(*map(int, text.split("x")))
+
+
 def _arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("student", nargs="?")
-    parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--student", type=Path)
+    parser.add_argument("--shape", type=_shape, default=PictureShape(28, 28, 1), metavar="HxWxC")
+    parser.add_argument("--seconds", type=float, default=6.0)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--peer", action="append", default=[], metavar="NAME=PYTHON")
     parser.add_argument("--soak", type=float, default=0.0, metavar="SECONDS")
