@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from labelsvc.config import IngestConfig
 from labelsvc.errors import UsageError
 
-from . import answer, closing, options, terminal
+from . import answer, closing, options, tables, terminal
+
+if TYPE_CHECKING:
+    from labelsvc.data.profile import Found
 
 
 def ingest(  # noqa: PLR0913 - an option each
@@ -19,6 +23,10 @@ def ingest(  # noqa: PLR0913 - an option each
     label_column: options.LabelColumn = None,
     image_column: options.ImageColumn = None,
     group_column: options.GroupColumn = None,
+    vector_column: options.VectorColumn = None,
+    features: options.Features = None,
+    exclude: options.Exclude = None,
+    split_by: options.SplitBy = None,
     image_root: options.ImageRoot = None,
     shape: options.Shape = None,
     size: options.Size = None,
@@ -46,8 +54,18 @@ def ingest(  # noqa: PLR0913 - an option each
         answer.say("ingest", outcome)
     roles = ", ".join(f"{count:,} {role}" for role, count in outcome.roles.items() if count)
     terminal.note(f"new samples: {roles or 'none'}")
-    terminal.note(f"{len(outcome.classes)} classes ({', '.join(outcome.classes)}), pictures {outcome.shape}")
+    if outcome.columns:
+        _show_columns(outcome.columns)
+    what = "pictures " if outcome.shape.kind == "image" else ""
+    terminal.note(f"{len(outcome.classes)} classes ({', '.join(outcome.classes)}), {what}{outcome.shape}")
     closing.close(outcome, workspace, abstained="unlabeled")
+
+
+def _show_columns(columns: Sequence[Found]) -> None:
+    """Show on stderr what was made of each column of a table."""
+    head = ["column", "taken as", "values", "nulls", ""]
+    rows = [[one.name, one.kind or "left out", one.values, one.nulls, one.remark] for one in columns]
+    tables.show(head, rows, sys.stderr)
 
 
 def ingest_config(told: Mapping[str, Any]) -> IngestConfig:
@@ -56,6 +74,8 @@ def ingest_config(told: Mapping[str, Any]) -> IngestConfig:
         "shape": options.sides(told["shape"], "--shape"),
         "size": height_and_width(told["size"]),
         "classes": options.class_names(told["classes"]),
+        "features": options.names(told["features"]),
+        "exclude": options.names(told["exclude"]),
     }
     return IngestConfig(**{name: told[name] for name in IngestConfig.__dataclass_fields__} | read)
 

@@ -39,6 +39,20 @@ Test = Annotated[list[str] | None, _option("--test", metavar="FILE", help="Rows 
 IdColumn = Annotated[str | None, _option("--id-column", metavar="NAME", help="The column of ids.")]
 LabelColumn = Annotated[str | None, _option("--label-column", metavar="NAME", help="The column of labels.")]
 ImageColumn = Annotated[str | None, _option("--image-column", metavar="NAME", help="The column of pictures.")]
+VectorColumn = Annotated[str | None, _option("--vector-column", metavar="NAME", help="The column of vectors.")]
+Features = Annotated[
+    list[str] | None,
+    _option("--features", metavar="A,B,...", help="The columns of a table to learn from, whatever they look like."),
+]
+Exclude = Annotated[
+    list[str] | None, _option("--exclude", metavar="A,B,...", help="Columns of a table to leave out; repeatable.")
+]
+SplitBy = Annotated[
+    str | None,
+    _option(
+        "--split-by", metavar="NAME", help="Keep the labeled rows with this column's largest values from training."
+    ),
+]
 Validation = Annotated[
     float | None,
     _option("--validation", metavar="N", help="Labeled rows kept for choices: a share below 1, else a count."),
@@ -58,9 +72,7 @@ Classes = Annotated[
     str | None, _option("--classes", metavar="A,B,...", help="The classes in order, or a text file of them.")
 ]
 MissingLabel = Annotated[str | None, _option("--missing-label", metavar="VALUE", help="The label that means none.")]
-MaxFailed = Annotated[
-    str, _option("--max-failed", metavar="N", help="Pictures that may fail to decode: a count, or 1%.")
-]
+MaxFailed = Annotated[str, _option("--max-failed", metavar="N", help="Rows that may fail to decode: a count, or 1%.")]
 
 CacheGb = Annotated[float, _option("--cache-gb", metavar="GB", min=0, help="How much of decoded inputs to keep.")]
 
@@ -183,6 +195,11 @@ def _is_file(text: str) -> bool:
         return Path(text).is_file()
     except OSError:  # a long list is no name of a file
         return False
+
+
+def names(texts: Sequence[str] | None) -> tuple[str, ...]:
+    """Return the names of a repeatable option, each of which may be several, separated by commas."""
+    return tuple(name.strip() for text in texts or () for name in text.split(",") if name.strip())
 
 
 def pairs(texts: Sequence[str] | None) -> dict[str, str]:

@@ -39,7 +39,13 @@ class IngestConfig:
     labels: str | None = None  # a file of (id, label), joined by id
     classes: tuple[str, ...] = ()  # names and order of the classes; others are then an error
     missing_label: str | None = None  # the label that means none
-    max_failed: str = "0"  # pictures that may fail to decode: a count, or a share as 1%
+    max_failed: str = "0"  # inputs that may fail to decode: a count, or a share as 1%
+    vector_column: str | None = None
+    features: tuple[str, ...] = ()  # columns of a table to learn from, whatever they look like; none: all that serve
+    exclude: tuple[str, ...] = ()  # columns of a table to leave out
+    split_by: str | None = (
+        None  # of the labeled rows, those with the largest values of this column are kept from training
+    )
 
 
 @dataclass(frozen=True)

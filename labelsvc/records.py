@@ -19,6 +19,10 @@ Source = Literal["decision", "given", "pseudo", "none"]
 SampleNumbers = NDArray[np.int64]  # [rows], the store's keys of samples
 ClassCodes = NDArray[np.int32]  # [rows], positions in the workspace's class names
 Pixels = NDArray[np.uint8]  # [rows, height, width, channels]
+Values = NDArray[np.float32]  # [rows, values] of a table or of vectors; in a table, NaN where a value is null
+Decoded = Pixels | Values  # inputs as they lie in the cache
+
+ColumnKind = Literal["number", "boolean", "category", "time"]
 
 
 @dataclass(frozen=True)
@@ -28,10 +32,17 @@ class PictureShape:
     height: int
     width: int
     channels: int
+    kind = "image"
+    dtype = "uint8"
 
     @property
-    def values(self) -> int:
-        """How many values a picture has, of a byte each."""
+    def sides(self) -> tuple[int, ...]:
+        """The dimensions of a decoded picture."""
+        return self.height, self.width, self.channels
+
+    @property
+    def bytes(self) -> int:
+        """How much memory a decoded picture takes."""
         return self.height * self.width * self.channels
 
     def __str__(self) -> str:
@@ -39,12 +50,95 @@ class PictureShape:
 
 
 @dataclass(frozen=True)
-class Preprocessing:
-    """What a model does to its input: uint8 pixels / 255, less ``mean``, divided by ``std``, per channel."""
+class Column:
+    """A column of a table as models see it: a float32 a row, NaN where it is null.
 
-    shape: PictureShape
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+    A category is its place in ``categories``, any other text the place after the last; a time is the days since
+    ``origin``, which is in microseconds since 1970. ``mean`` and ``std`` are of what was there when the workspace met
+    the column, of numbers and times alone.
+    """
+
+    name: str
+    kind: ColumnKind
+    mean: float = 0.0
+    std: float = 1.0
+    has_nulls: bool = False  # whether some were null then: models are told which
+    categories: tuple[str, ...] = ()
+    origin: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "categories", tuple(self.categories))  # JSON makes lists of tuples
+
+
+@dataclass(frozen=True)
+class TableShape:
+    """The columns of a table that models learn from, in their order: those of a workspace, once and for all."""
+
+    columns: tuple[Column, ...]
+    kind = "table"
+    dtype = "float32"
+
+    @property
+    def sides(self) -> tuple[int, ...]:
+        """The dimensions of a decoded row."""
+        return (len(self.columns),)
+
+    @property
+    def bytes(self) -> int:
+        """How much memory a decoded row takes."""
+        return 4 * len(self.columns)
+
+    def __str__(self) -> str:
+        return f"{len(self.columns)} columns"
+
+
+@dataclass(frozen=True)
+class VectorShape:
+    """Vectors of one length; models see them divided by ``scale``, the root mean square of their values."""
+
+    length: int
+    scale: float
+    kind = "vector"
+    dtype = "float32"
+
+    @property
+    def sides(self) -> tuple[int, ...]:
+        """The dimensions of a vector."""
+        return (self.length,)
+
+    @property
+    def bytes(self) -> int:
+        """How much memory a vector takes."""
+        return 4 * self.length
+
+    def __str__(self) -> str:
+        return f"vectors of {self.length}"
+
+
+InputShape = PictureShape | TableShape | VectorShape
+
+
+def shape_of(told: Mapping[str, Any]) -> InputShape:
+    """Return a shape from its fields, as ``dataclasses.asdict`` and JSON leave them.
+
+    >>> shape_of({"height": 28, "width": 28, "channels": 1}), shape_of({"length": 64, "scale": 0.5})
+    (PictureShape(height=28, width=28, channels=1), VectorShape(length=64, scale=0.5))
+    """
+    if "columns" in told:
+        return TableShape(tuple(Column(**column) for column in told["columns"]))
+    return VectorShape(**told) if "length" in told else PictureShape(**told)
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """What a model does to its input beyond its shape's own scale: less ``mean``, divided by ``std``.
+
+    Of pictures, uint8 pixels / 255, per channel; tables and vectors are scaled by their shape, and have neither.
+    """
+
+    shape: InputShape
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,13 @@
-"""Decoded pictures on disk: one folder per dataset, memory-mapped, safe to delete at any time.
+"""Decoded inputs on disk: one folder per dataset, memory-mapped, safe to delete at any time.
 
 ::
 
     cache/<digest>/
-      pixels.u8     uint8 [rows, height, width, channels], nothing else in the file
+      inputs.bin    [rows, *sides] of the shape's type (uint8 of pictures, float32 else), nothing else in the file
       meta.json     the shape and the number of rows; written last
 
-A picture's position is its running index over the rows that decode, in file and row order, so that a folder
-written anew from the same files has every picture where it was. Knows nothing of samples.
+An input's position is its running index over the rows that decode, in file and row order, so that a folder
+written anew from the same files has every input where it was. Knows nothing of samples.
 """
 
 from __future__ import annotations
@@ -29,9 +29,10 @@ from labelsvc.data.columns import Columns
 from labelsvc.data.decoding import decode_batches, rows_per_batch
 from labelsvc.data.reading import file_digest, read_batches
 from labelsvc.errors import InputError
-from labelsvc.records import PictureShape, Pixels
+from labelsvc.records import Decoded, InputShape, shape_of
 from labelsvc.workspace import Workspace, writing_to
 
+FILE = "inputs.bin"
 ABANDONED_AFTER = 24 * 3600.0  # seconds without a write, of a folder that never got its name
 
 
@@ -44,10 +45,10 @@ class SourceFile:
     columns: Columns
 
 
-class PixelWriter:
-    """Write pictures in order into a folder that takes its name when the block succeeds, else is gone."""
+class InputWriter:
+    """Write inputs in order into a folder that takes its name when the block succeeds, else is gone."""
 
-    def __init__(self, folder: Path, shape: PictureShape) -> None:
+    def __init__(self, folder: Path, shape: InputShape) -> None:
         self._folder = folder
         self._shape = shape
         self.rows = 0
@@ -56,17 +57,17 @@ class PixelWriter:
         with writing_to(self._folder):
             self._folder.parent.mkdir(parents=True, exist_ok=True)
             self._partial = Path(tempfile.mkdtemp(dir=self._folder.parent, prefix=f".{self._folder.name}."))
-            self._file = (self._partial / "pixels.u8").open("wb")
+            self._file = (self._partial / FILE).open("wb")
         return self
 
-    def append(self, pixels: Pixels) -> int:
-        """Write pictures [rows, height, width, channels] and return the position of the first."""
+    def append(self, decoded: Decoded) -> int:
+        """Write inputs [rows, *sides] and return the position of the first."""
         first = self.rows
-        if pixels.shape[1:] != (self._shape.height, self._shape.width, self._shape.channels):
-            raise AssertionError(f"pictures of {pixels.shape[1:]} in a cache of {self._shape}")
+        if decoded.shape[1:] != self._shape.sides:
+            raise AssertionError(f"inputs of {decoded.shape[1:]} in a cache of {self._shape}")
         with writing_to(self._folder):
-            self._file.write(np.ascontiguousarray(pixels, np.uint8).data)
-        self.rows += len(pixels)
+            self._file.write(np.ascontiguousarray(decoded, self._shape.dtype).data)
+        self.rows += len(decoded)
         return first
 
     def __exit__(
@@ -85,30 +86,30 @@ class PixelWriter:
 
 
 def cache_folder(workspace: Workspace, digest: str) -> Path:
-    """Return where the decoded pictures of a dataset lie."""
+    """Return where the decoded inputs of a dataset lie."""
     return workspace.cache_path / digest
 
 
-def open_pixels(folder: Path) -> Pixels | None:
-    """Return a folder's pictures, memory-mapped and read-only, or ``None`` where there are none complete."""
+def open_decoded(folder: Path) -> Decoded | None:
+    """Return a folder's inputs, memory-mapped and read-only, or ``None`` where there are none complete."""
     try:
         meta = json.loads((folder / "meta.json").read_text())
-        shape, rows = PictureShape(**meta["shape"]), int(meta["rows"])
-        size = (folder / "pixels.u8").stat().st_size
+        shape, rows = shape_of(meta["shape"]), int(meta["rows"])
+        size = (folder / FILE).stat().st_size
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    dimensions = (rows, shape.height, shape.width, shape.channels)
-    if size != np.prod(dimensions):
+    dimensions = (rows, *shape.sides)
+    if size != rows * shape.bytes:
         return None
     with suppress(OSError):
         (folder / "meta.json").touch()  # when it was last used, for trim
     if rows == 0:
-        return np.empty(dimensions, np.uint8)
-    return np.memmap(folder / "pixels.u8", np.uint8, "r", shape=dimensions)
+        return np.empty(dimensions, shape.dtype)
+    return np.memmap(folder / FILE, np.dtype(shape.dtype), "r", shape=dimensions)
 
 
-def rebuild(folder: Path, sources: Sequence[SourceFile], *, shape: PictureShape, rows: int | None = None) -> Pixels:
-    """Decode ``sources`` anew into ``folder`` and open it; ``rows`` is how many pictures there must be.
+def rebuild(folder: Path, sources: Sequence[SourceFile], *, shape: InputShape, rows: int | None = None) -> Decoded:
+    """Decode ``sources`` anew into ``folder`` and open it; ``rows`` is how many inputs there must be.
 
     Raises:
         InputError: a source file is gone or changed since it was ingested, or other rows decode than then.
@@ -120,18 +121,18 @@ def rebuild(folder: Path, sources: Sequence[SourceFile], *, shape: PictureShape,
         [source.columns for source in sources],
         rows=rows_per_batch(shape),
     )
-    with PixelWriter(folder, shape) as writer:
+    with InputWriter(folder, shape) as writer:
         for batch in decode_batches(batches, shape):
-            writer.append(batch.pixels)
+            writer.append(batch.decoded)
         if rows is not None and writer.rows != rows:
             raise InputError(
-                f"{writer.rows:,} pictures of {_named(sources)} can be decoded now, {rows:,} could at "
+                f"{writer.rows:,} rows of {_named(sources)} can be decoded now, {rows:,} could at "
                 "ingest: was Pillow changed, or a picture's own file? Ingest the files into a new workspace"
             )
-    pixels = open_pixels(folder)
-    if pixels is None:
+    decoded = open_decoded(folder)
+    if decoded is None:
         raise InputError(f"the cache {folder} went away while it was opened; run the command again")
-    return pixels
+    return decoded
 
 
 def trim(workspace: Workspace, limit_bytes: int, *, keep: Collection[str] = ()) -> tuple[str, ...]:
@@ -189,10 +190,10 @@ def _put_in_place(partial: Path, folder: Path) -> None:
 
 def _check_unchanged(source: SourceFile) -> None:
     if not source.path.exists():
-        raise InputError(f"{source.path} is gone, and the cache of its decoded pictures too; put the file back")
+        raise InputError(f"{source.path} is gone, and the cache of its decoded inputs too; put the file back")
     if file_digest(source.path) != source.digest:
         raise InputError(
-            f"{source.path} changed since it was ingested, and the cache of its decoded pictures is gone; "
+            f"{source.path} changed since it was ingested, and the cache of its decoded inputs is gone; "
             "put the old file back, or ingest the new one into a new workspace"
         )
 

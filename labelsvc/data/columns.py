@@ -1,7 +1,8 @@
-"""Which columns of a table hold the picture, the id, the label and the group.
+"""Which columns of a file hold the picture, the vector or the features, the id, the label and the group.
 
-A column that the user names is taken if its type allows it. Otherwise a picture is known by its type, an id
-and a label by a short list of names; a group is only what the user names. Keys of Hive partitions count as columns
+A column that the user names is taken if its type allows it. Otherwise a picture and a vector are known by their type;
+in a file without either, all columns that a model can learn from are features of a table. An id and a label are known
+by a short list of names; a group is only what the user names. Keys of Hive partitions count as columns
 of text. Reads schemas only, never a row.
 """
 
@@ -11,13 +12,14 @@ import json
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 
 from labelsvc.data import forms
+from labelsvc.data.features import is_vector, kind_of
 from labelsvc.data.forms import is_binary, is_picture_struct, is_text
 from labelsvc.data.remote import Remote
 from labelsvc.errors import InputError
@@ -39,16 +41,19 @@ class ColumnNames:
     root: str | None = None  # where the paths of pictures start
     shape: tuple[int, ...] | None = None  # of pictures that are raw bytes
     missing: str | None = None  # the label that means none
+    vector: str | None = None
+    features: tuple[str, ...] = ()  # of a table
+    exclude: tuple[str, ...] = ()  # that are no features
 
 
 @dataclass(frozen=True)
 class Columns:
-    """The columns of one file; ``None`` where it has none of the kind.
+    """The columns of one file; ``None`` where it has none of the kind. Its input is a picture, a vector or features.
 
     ``partitions`` are the values, alike for all rows, of those columns that stand in the file's folders.
     """
 
-    image: str
+    image: str | None
     id: str | None
     label: str | None
     group: str | None = None
@@ -56,30 +61,46 @@ class Columns:
     shape: tuple[int, ...] | None = None
     missing: str | None = None
     partitions: Mapping[str, str | None] = field(default_factory=dict, hash=False)
+    vector: str | None = None
+    features: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "features", tuple(self.features))  # JSON makes lists of tuples
         if self.shape is not None:
-            object.__setattr__(self, "shape", tuple(self.shape))  # JSON makes lists of tuples
+            object.__setattr__(self, "shape", tuple(self.shape))
+
+    @property
+    def kind(self) -> Literal["image", "vector", "table"]:
+        """What its rows are."""
+        if self.image is not None:
+            return "image"
+        return "vector" if self.vector is not None else "table"
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The columns that models see."""
+        one = self.image or self.vector
+        return self.features if one is None else (one,)
 
 
 def find_columns(
     schema: pa.Schema, wanted: ColumnNames, *, where: str, partitions: Mapping[str, str | None] | None = None
 ) -> Columns:
-    """Find the columns of picture, id, label and group in ``schema``; ``where`` is the file's name for messages.
+    """Find the columns of input, id, label and group in ``schema``; ``where`` is the file's name for messages.
 
     A picture has one of the forms that ``forms`` lists: with a telling name, or the only one there is. Strings are
-    paths of pictures only below ``wanted.root``. ``partitions`` are the keys of the file's folders with their values;
-    a column of the file goes before a key of its name. A label is taken by the name ``label`` whatever its type, for
-    ``read_batches`` to refuse if it must.
+    paths of pictures only below ``wanted.root``. Where there is no picture, a column of vectors is the input, and where
+    there is none of these either, all columns are features that ``profile`` may make something of. ``partitions`` are
+    the keys of the file's folders with their values; a column of the file goes before a key of its name. A label is
+    taken by the name ``label`` whatever its type, for ``read_batches`` to refuse if it must.
 
     Raises:
-        InputError: a named column is missing or of an unfit type; there is no picture column, or several.
+        InputError: a named column is missing or of an unfit type; there is nothing to learn from, or several columns
+            may be the picture or the vector.
     """
     twice = [name for name, count in Counter(schema.names).items() if count > 1]
     if twice:
         raise InputError(f"{where} has more than one column called {_quoted(twice)}; rename all but one")
-    image = _named(schema, wanted.image, _holds_pictures, where=where) or _only_picture(schema, wanted, where)
-    _check_picture(schema.field(image).type, wanted, f"column {image!r} of {where}")
     keys = {key: value for key, value in (partitions or {}).items() if key not in schema.names}
     whole = pa.schema([*schema, *(pa.field(key, pa.string()) for key in keys)])
     label = _named(whole, wanted.label, _holds_labels, where=where)
@@ -90,7 +111,36 @@ def find_columns(
     )
     used = {key: value for key, value in keys.items() if key in found}
     root = None if wanted.root is None else str(Path(wanted.root).absolute())  # it may be read again from elsewhere
-    return Columns(image, *found, root, wanted.shape, wanted.missing, used)
+    columns = Columns(None, *found, root, wanted.shape, wanted.missing, used)
+    return _with_input(columns, schema, wanted, where)
+
+
+def _with_input(columns: Columns, schema: pa.Schema, wanted: ColumnNames, where: str) -> Columns:
+    """Return ``columns`` with the picture, the vector or the features of a file, whichever it has or the user names."""
+    told = wanted.image or wanted.vector or wanted.features
+    image = _named(schema, wanted.image, _holds_pictures, where=where) or (
+        None if told else _only_picture(schema, wanted, where)
+    )
+    if image is not None:
+        _check_picture(schema.field(image).type, wanted, f"column {image!r} of {where}")
+        return replace(columns, image=image)
+    vector = _named(schema, wanted.vector, _holds_vectors, where=where) or (
+        None if told else _only_vector(schema, wanted, where)
+    )
+    if vector is not None:
+        return replace(columns, vector=vector)
+    others = {columns.id, columns.label, columns.group, *wanted.exclude}
+    named = tuple(_named(schema, name, _holds_features, where=where) or name for name in wanted.features)
+    features = named or tuple(
+        one.name for one in schema if one.name not in others and (kind_of(one.type) or pa.types.is_null(one.type))
+    )
+    if not features or (not named and all(_names_a_picture(schema.field(name)) for name in features)):
+        raise InputError(
+            f"{where} has no picture column (encoded pictures as struct{{bytes, path}} or binary, paths with "
+            "--image-root, raw bytes with --shape), no vectors (lists of floats) and no features (numbers, texts, "
+            f"times); its columns are {_described(schema)}; name one with --image-column, --vector-column or --features"
+        )
+    return replace(columns, features=features)
 
 
 def label_names(schema: pa.Schema, label_column: str | None) -> tuple[str, ...]:
@@ -127,6 +177,8 @@ def check_ids(kind: pa.DataType, *, column: str) -> None:
 
 def raw_note(schema: pa.Schema, columns: Columns) -> str | None:
     """Return a sentence on what reading raw pixels as lists costs, None for a column of any other form."""
+    if columns.image is None:
+        return None
     kind = schema.field(columns.image).type
     sides = forms.raw_sides(kind)
     if sides is None or not forms.is_list_of_pixels(kind):
@@ -137,7 +189,7 @@ def raw_note(schema: pa.Schema, columns: Columns) -> str | None:
     )
 
 
-def _only_picture(schema: pa.Schema, wanted: ColumnNames, where: str) -> str:
+def _only_picture(schema: pa.Schema, wanted: ColumnNames, where: str) -> str | None:
     """Return the column that is a picture by its type, or has a telling name, or is the only one that may be."""
     types = {column.name: column.type for column in schema}
     certain = [name for name, kind in types.items() if is_picture_struct(kind) or forms.knows_its_shape(kind)]
@@ -145,16 +197,24 @@ def _only_picture(schema: pa.Schema, wanted: ColumnNames, where: str) -> str:
     binary = [name for name, kind in types.items() if is_binary(kind)]
     of_shape = [name for name, kind in types.items() if _has_bytes_of(kind, wanted.shape)]
     candidates = certain + telling or binary or of_shape
-    if not candidates:
-        raise InputError(
-            f"{where} has no picture column (encoded pictures as struct{{bytes, path}} or binary, paths with "
-            f"--image-root, raw bytes with --shape); its columns are {_described(schema)}; name one with --image-column"
-        )
     if len(candidates) > 1:
         raise InputError(
             f"{where} has several columns that may be the picture: {_quoted(candidates)}; name one with --image-column"
         )
-    return str(candidates[0])
+    return str(candidates[0]) if candidates else None
+
+
+def _only_vector(schema: pa.Schema, wanted: ColumnNames, where: str) -> str | None:
+    """Return the column of vectors, if there is one."""
+    found = [one.name for one in schema if is_vector(one.type) and one.name not in wanted.exclude]
+    if len(found) > 1:
+        raise InputError(f"{where} has several columns of vectors: {_quoted(found)}; name one with --vector-column")
+    return str(found[0]) if found else None
+
+
+def _names_a_picture(field: pa.Field) -> bool:
+    """Say whether a column may be paths of pictures, for which the user forgot to tell where they start."""
+    return is_text(field.type) and field.name.lower().replace("_", "") in PATH_NAMES
 
 
 def _tells(name: str, kind: pa.DataType, wanted: ColumnNames) -> bool:
@@ -198,6 +258,14 @@ def _holds_pictures(kind: pa.DataType) -> bool:
     return is_picture_struct(kind) or is_binary(kind) or is_text(kind) or forms.raw_sides(kind) is not None
 
 
+def _holds_vectors(kind: pa.DataType) -> bool:
+    return is_vector(kind)
+
+
+def _holds_features(kind: pa.DataType) -> bool:
+    return kind_of(kind) is not None
+
+
 def _holds_ids(kind: pa.DataType) -> bool:
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
@@ -222,6 +290,8 @@ def _holds_any(kind: pa.DataType) -> bool:
 _EXPECTED: dict[Callable[[pa.DataType], bool], str] = {
     _holds_pictures: "pictures are encoded bytes (struct{bytes, path} or binary), paths (strings with --image-root) "
     "or raw pixels (fixed_size_binary, lists or tensors of uint8)",
+    _holds_vectors: "vectors are lists of floats, of one length",
+    _holds_features: "features are numbers, booleans, texts (categories) and times",
     _holds_ids: "ids are strings or integers",
     _holds_labels: "labels are class names or codes: strings, integers, booleans or a dictionary of them",
     _holds_groups: "groups are strings, integers, booleans or a dictionary of them",

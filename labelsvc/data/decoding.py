@@ -1,4 +1,4 @@
-"""Batches of rows to batches of pixels, in order, with a row that fails failing alone.
+"""Batches of rows to batches of pixels or numbers, in order, with a row that fails failing alone.
 
 Decoding runs beside the consumer. Small pictures get one thread: opening one is Python that holds the
 interpreter's lock, and two threads on two idle cores were 1.1 times as fast as one (MNIST's PNGs of 220 bytes).
@@ -14,24 +14,27 @@ from dataclasses import dataclass
 from itertools import chain, islice
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from labelsvc.data.cells import Cell, RawPictures
+from labelsvc.data.features import encode
 from labelsvc.data.labels import NO_ID
 from labelsvc.data.pictures import decode, fit, read_picture
 from labelsvc.data.reading import SourceBatch
 from labelsvc.data.remote import Location, Remote
 from labelsvc.data.threads import in_order
 from labelsvc.errors import PictureError
-from labelsvc.records import PictureShape, Pixels
+from labelsvc.records import Decoded, InputShape, PictureShape, Pixels, TableShape, VectorShape
 
+PICTURES, ROWS = 512, 65_536  # in a batch, at most: of pictures; of rows of a table, or vectors
 SMALL_PICTURE = 4096  # bytes, encoded, on average; a file of its own is none
 FETCHERS = 16  # threads that wait for an object store, for each batch of pictures that lie there
 
 
 @dataclass(frozen=True)
 class FailedRow:
-    """A row whose picture could not be decoded, and why."""
+    """A row whose input could not be decoded, and why."""
 
     file: int
     row: int
@@ -51,15 +54,15 @@ class DecodedBatch:
     ids: list[str] | None
     labels: list[str | None] | None
     hashes: list[str]
-    pixels: Pixels
+    decoded: Decoded
     failures: tuple[FailedRow, ...]
     groups: list[str | None] | None = None
 
 
-def content_hash(data: bytes | Pixels) -> str:
-    """Return the 128-bit BLAKE2b hash of a picture's bytes in hex, as ``b2sum -l 128`` prints it.
+def content_hash(data: bytes | Decoded) -> str:
+    """Return the 128-bit BLAKE2b hash of an input's bytes in hex, as ``b2sum -l 128`` prints it.
 
-    The bytes are the encoded ones, those of its file, or its raw pixels.
+    The bytes are a picture's encoded ones, those of its file, or its raw pixels; else the numbers that models see.
 
     >>> content_hash(b"")
     'cae66941d9efbd404e4d88758ea67670'
@@ -67,13 +70,14 @@ def content_hash(data: bytes | Pixels) -> str:
     return hashlib.blake2b(data if isinstance(data, bytes) else data.tobytes(), digest_size=16).hexdigest()
 
 
-def rows_per_batch(shape: PictureShape) -> int:
+def rows_per_batch(shape: InputShape) -> int:
     """Return how many rows to read at a time so that a decoded batch takes at most about 32 MB."""
-    return max(1, min(512, (32 << 20) // shape.values))
+    most = PICTURES if isinstance(shape, PictureShape) else ROWS
+    return max(1, min(most, (32 << 20) // shape.bytes))
 
 
 def decode_batches(
-    batches: Iterable[SourceBatch], shape: PictureShape, *, workers: int | None = None, hashed: bool = True
+    batches: Iterable[SourceBatch], shape: InputShape, *, workers: int | None = None, hashed: bool = True
 ) -> Iterator[DecodedBatch]:
     """Yield every batch decoded to ``shape``, in order, with at most ``2 * workers`` of them in flight.
 
@@ -95,7 +99,9 @@ def decode_batches(
 
 
 def _workers_for(batch: SourceBatch) -> int:
-    sizes = [_encoded_bytes(picture) for picture in batch.pictures if not isinstance(picture, PictureError | None)]
+    if isinstance(batch.inputs, pa.RecordBatch):
+        return 1  # Arrow and NumPy let go of the lock, and writing has the other core
+    sizes = [_encoded_bytes(picture) for picture in batch.inputs if not isinstance(picture, PictureError | None)]
     small = sum(sizes) < SMALL_PICTURE * len(sizes)
     return 1 if small else os.cpu_count() or 1
 
@@ -106,15 +112,19 @@ def _encoded_bytes(picture: Cell) -> int:
     return SMALL_PICTURE if isinstance(picture, Location) else 0
 
 
-def _decoded(batch: SourceBatch, shape: PictureShape, *, hashed: bool) -> DecodedBatch:
+def _decoded(batch: SourceBatch, shape: InputShape, *, hashed: bool) -> DecodedBatch:
+    if not isinstance(shape, PictureShape):
+        return _encoded(batch, shape, hashed=hashed)
+    pictures = batch.inputs
+    assert not isinstance(pictures, pa.RecordBatch)
     unnamed = batch.ids is not None and None in batch.ids
-    if not (hashed or unnamed) and isinstance(batch.pictures, RawPictures) and batch.pictures.are(shape):
-        return _as_they_lie(batch, batch.pictures.pixels)
-    pixels = np.empty((len(batch.pictures), shape.height, shape.width, shape.channels), np.uint8)
+    if not (hashed or unnamed) and isinstance(pictures, RawPictures) and pictures.are(shape):
+        return _as_they_lie(batch, pictures.pixels)
+    pixels = np.empty((len(pictures), *shape.sides), np.uint8)
     places: list[int] = []
     hashes: list[str] = []
     failures: list[FailedRow] = []
-    for place, picture in enumerate(_fetched(batch.pictures)):
+    for place, picture in enumerate(_fetched(pictures)):
         sample_id = batch.ids[place] if batch.ids else None
         try:
             if batch.ids and sample_id is None:
@@ -126,21 +136,46 @@ def _decoded(batch: SourceBatch, shape: PictureShape, *, hashed: bool) -> Decode
             places.append(place)
             if hashed:
                 hashes.append(content_hash(content))
+    return _sound(batch, places, hashes, pixels[: len(places)], failures)
+
+
+def _encoded(batch: SourceBatch, shape: TableShape | VectorShape, *, hashed: bool) -> DecodedBatch:
+    """Return rows of a table, or vectors, as numbers."""
+    assert isinstance(batch.inputs, pa.RecordBatch)
+    found = encode(batch.inputs, shape)
+    reasons = dict(found.faults)
+    if batch.ids is not None:
+        reasons |= {place: NO_ID for place, name in enumerate(batch.ids) if name is None}
+    if not (reasons or hashed):
+        return _as_they_lie(batch, found.values)
+    places = [place for place in range(len(found.values)) if place not in reasons]
+    failures = [
+        FailedRow(batch.file, batch.first_row + place, batch.ids[place] if batch.ids else None, reasons[place])
+        for place in sorted(reasons)
+    ]
+    values = found.values[places] if reasons else found.values
+    return _sound(batch, places, [content_hash(row) for row in values] if hashed else [], values, failures)
+
+
+def _sound(
+    batch: SourceBatch, places: Sequence[int], hashes: list[str], decoded: Decoded, failures: Sequence[FailedRow]
+) -> DecodedBatch:
+    """Return what is known of the rows of a batch that did not fail, which are at ``places``."""
     return DecodedBatch(
         file=batch.file,
         rows=np.asarray(places, np.int64) + batch.first_row,
         ids=_ids(batch, places),
         labels=None if batch.labels is None else [batch.labels[place] for place in places],
         hashes=hashes,
-        pixels=pixels[: len(places)],
+        decoded=decoded,
         failures=tuple(failures),
         groups=None if batch.groups is None else [batch.groups[place] for place in places],
     )
 
 
-def _as_they_lie(batch: SourceBatch, pixels: Pixels) -> DecodedBatch:
-    rows = np.arange(batch.first_row, batch.first_row + len(pixels))
-    return DecodedBatch(batch.file, rows, _ids(batch, range(len(rows))), batch.labels, [], pixels, (), batch.groups)
+def _as_they_lie(batch: SourceBatch, decoded: Decoded) -> DecodedBatch:
+    rows = np.arange(batch.first_row, batch.first_row + len(decoded))
+    return DecodedBatch(batch.file, rows, _ids(batch, range(len(rows))), batch.labels, [], decoded, (), batch.groups)
 
 
 def _ids(batch: SourceBatch, places: Iterable[int]) -> list[str] | None:

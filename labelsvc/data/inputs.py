@@ -1,4 +1,4 @@
-"""Decoded pictures by sample number, wherever they lie.
+"""Decoded inputs by sample number, wherever they lie.
 
 A workspace's samples are spread over the caches of several datasets; who trains or predicts asks by number
 and does not care. Knows nothing of files: it is given arrays, memory-mapped or not.
@@ -13,25 +13,29 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from labelsvc.records import PictureShape, Pixels, SampleNumbers
+from labelsvc.records import Decoded, InputShape, PictureShape, SampleNumbers
 
 
 @dataclass(frozen=True)
 class InputPart:
-    """Samples of one dataset: ``numbers[i]`` is at ``pixels[positions[i]]``."""
+    """Samples of one dataset: ``numbers[i]`` is at ``decoded[positions[i]]``."""
 
     numbers: SampleNumbers
     positions: NDArray[np.int64]
-    pixels: Pixels
+    decoded: Decoded
 
 
 class Inputs:
-    """The pictures of the samples in one or more parts; a number in several parts is taken from the first."""
+    """The inputs of the samples in one or more parts; a number in several parts is taken from the first.
 
-    def __init__(self, parts: Sequence[InputPart]) -> None:
-        if len({part.pixels.shape[1:] for part in parts}) != 1:
-            raise AssertionError(f"parts of one shape are needed, not {[part.pixels.shape for part in parts]}")
-        self._pixels = [np.asarray(part.pixels) for part in parts]
+    ``shape`` is that of all of them; pictures tell it by themselves.
+    """
+
+    def __init__(self, parts: Sequence[InputPart], shape: InputShape | None = None) -> None:
+        if len({part.decoded.shape[1:] for part in parts}) != 1:
+            raise AssertionError(f"parts of one shape are needed, not {[part.decoded.shape for part in parts]}")
+        self._decoded = [np.asarray(part.decoded) for part in parts]
+        self._shape = shape or PictureShape(*parts[0].decoded.shape[1:])
         numbers = np.concatenate([part.numbers for part in parts])
         order = np.argsort(numbers, kind="stable")
         self._numbers = numbers[order]
@@ -39,13 +43,12 @@ class Inputs:
         self._parts = np.repeat(np.arange(len(parts), dtype=np.int32), [len(p.numbers) for p in parts])[order]
 
     @property
-    def shape(self) -> PictureShape:
-        """The shape of every picture."""
-        height, width, channels = self._pixels[0].shape[1:]
-        return PictureShape(height, width, channels)
+    def shape(self) -> InputShape:
+        """The shape of every input."""
+        return self._shape
 
-    def gather(self, numbers: SampleNumbers) -> Pixels:
-        """Return the pictures [rows, height, width, channels] of ``numbers``, in that order, as a new array.
+    def gather(self, numbers: SampleNumbers) -> Decoded:
+        """Return the inputs [rows, *sides] of ``numbers``, in that order, as a new array.
 
         Disk is read in the order of positions, whatever the order asked for.
 
@@ -54,22 +57,22 @@ class Inputs:
         """
         places = self._places(numbers)
         parts, positions = self._parts[places], self._positions[places]
-        pixels = np.empty((len(numbers), *self._pixels[0].shape[1:]), np.uint8)
-        for part, source in enumerate(self._pixels):
+        gathered = np.empty((len(numbers), *self._decoded[0].shape[1:]), self._decoded[0].dtype)
+        for part, source in enumerate(self._decoded):
             rows = np.flatnonzero(parts == part)
             rows = rows[np.argsort(positions[rows], kind="stable")]
-            pixels[rows] = np.take(source, positions[rows], axis=0)  # faster than source[...]
-        return pixels
+            gathered[rows] = np.take(source, positions[rows], axis=0)  # faster than source[...]
+        return gathered
 
     def release(self) -> None:
-        """Give the memory of mapped pictures that were read back to the system; they stay readable."""
-        for pixels in self._pixels:
-            mapped = _map_of(pixels)
+        """Give the memory of mapped inputs that were read back to the system; they stay readable."""
+        for decoded in self._decoded:
+            mapped = _map_of(decoded)
             if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
                 mapped.madvise(mmap.MADV_DONTNEED)
 
-    def blocks(self, numbers: SampleNumbers, rows: int) -> Iterator[tuple[SampleNumbers, Pixels]]:
-        """Yield ``numbers`` and their pictures, ``rows`` at a time, in the order asked for."""
+    def blocks(self, numbers: SampleNumbers, rows: int) -> Iterator[tuple[SampleNumbers, Decoded]]:
+        """Yield ``numbers`` and their inputs, ``rows`` at a time, in the order asked for."""
         for start in range(0, len(numbers), rows):
             block = numbers[start : start + rows]
             yield block, self.gather(block)
@@ -79,13 +82,13 @@ class Inputs:
         known = places < len(self._numbers)
         known[known] = self._numbers[places[known]] == numbers[known]
         if not known.all():
-            raise AssertionError(f"no picture of sample {numbers[~known][0]} ({(~known).sum():,} are missing)")
+            raise AssertionError(f"no input of sample {numbers[~known][0]} ({(~known).sum():,} are missing)")
         return places
 
 
-def _map_of(pixels: Pixels) -> mmap.mmap | None:
+def _map_of(decoded: Decoded) -> mmap.mmap | None:
     """Return the mapped file that an array is a view of, None where it lies in memory."""
-    base: object = pixels
+    base: object = decoded
     while isinstance(base, np.ndarray):
         base = base.base
     return base if isinstance(base, mmap.mmap) else None

@@ -1,7 +1,7 @@
 """Rows of Parquet files in order, a bounded number of bytes at a time.
 
 pyarrow's defaults read a whole file ahead; with the options here, a file of any size takes a few megabytes.
-Knows nothing of what is in a picture.
+Knows nothing of what is in a picture or a column.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class SourceBatch:
     first_row: int
     ids: list[str | None] | None
     labels: list[str | None] | None
-    pictures: Sequence[Cell]
+    inputs: Sequence[Cell] | pa.RecordBatch  # pictures; or the columns of vectors or features
     groups: list[str | None] | None = None
 
 
@@ -95,7 +95,7 @@ def read_batches(files: Sequence[Path], columns: Sequence[Columns], *, rows: int
         with opened(file) as parquet:
             first_row = 0
             for table in _tables(parquet, names, rows=rows):
-                place = Place(file, names.image, first_row)
+                place = Place(file, names.inputs[0], first_row)
                 yield _without_fault(_batch(table, names, place, number=number), names, place)
                 first_row += table.num_rows
 
@@ -108,16 +108,15 @@ def _without_fault(batch: SourceBatch, names: Columns, place: Place) -> SourceBa
     """
     if names.id and batch.ids and None in batch.ids:
         raise InputError(f"{replace(place, column=names.id).at(batch.ids.index(None))}: {labels.NO_ID}")
-    for picture in batch.pictures if isinstance(batch.pictures, list) else ():
+    for picture in batch.inputs if isinstance(batch.inputs, list) else ():
         if isinstance(picture, PictureError):
             raise picture
     return batch
 
 
 def batch_rows(parquet: pq.ParquetFile, names: Columns, *, rows: int) -> int:
-    """Return how many rows of an opened file to read at a time: at most ``rows``, fewer where pictures are large."""
-    kind = parquet.schema_arrow.field(names.image).type
-    return max(1, min(rows, BATCH_BYTES // _row_bytes(parquet, names.image, kind)))
+    """Return how many rows of an opened file to read at a time: at most ``rows``, fewer where inputs are large."""
+    return max(1, min(rows, BATCH_BYTES // sum(_row_bytes(parquet, name) for name in names.inputs)))
 
 
 def read_span(
@@ -136,7 +135,7 @@ def read_span(
         group, group_first = _group_of(parquet, first)
         tables = _tables(parquet, names, rows=rows, groups=[*range(group, parquet.num_row_groups)])
         for table in islice(_cut(tables, skip=first - group_first, rows=rows), -(-count // rows)):
-            yield _batch(table, names, Place(file, names.image, first), number=number)
+            yield _batch(table, names, Place(file, names.inputs[0], first), number=number)
             first += table.num_rows
 
 
@@ -192,6 +191,7 @@ def sample_pictures(
 
 
 def _first_pictures(file: Path, names: Columns, *, group: int, rows: int) -> list[Cell]:
+    assert names.image is not None
     only_pictures = replace(names, id=None, label=None, group=None)
     found: list[Cell] = []
     with opened(file) as parquet:
@@ -248,22 +248,22 @@ def _opened_remote(file: Remote) -> Iterator[pq.ParquetFile]:
 def _tables(
     parquet: pq.ParquetFile, names: Columns, *, rows: int, groups: list[int] | None = None
 ) -> Iterator[pa.RecordBatch]:
-    kind = parquet.schema_arrow.field(names.image).type
-    parts = [names.image]
-    if forms.is_picture_struct(kind):
+    parts = [*names.inputs]
+    if names.image is not None and forms.is_picture_struct(kind := parquet.schema_arrow.field(names.image).type):
         parts = [f"{names.image}.bytes", *([f"{names.image}.path"] if forms.has_paths(kind) else [])]
     others = (name for name in (names.id, names.label, names.group) if name and name not in names.partitions)
     rows = batch_rows(parquet, names, rows=rows)
     yield from parquet.iter_batches(batch_size=rows, columns=[*dict.fromkeys([*parts, *others])], row_groups=groups)
 
 
-def _row_bytes(parquet: pq.ParquetFile, image: str, kind: pa.DataType) -> int:
-    """Return what the picture of an average row takes while it is read."""
+def _row_bytes(parquet: pq.ParquetFile, column: str) -> int:
+    """Return what a column of an average row takes while it is read."""
+    kind = parquet.schema_arrow.field(column).type
     if forms.is_list_of_pixels(kind):
         return COST_OF_LISTS * math.prod(forms.raw_sides(kind) or ())
     metadata = parquet.metadata
     paths = (metadata.schema.column(leaf).path for leaf in range(metadata.num_columns))
-    leaves = [leaf for leaf, path in enumerate(paths) if path == image or path.startswith(f"{image}.")]
+    leaves = [leaf for leaf, path in enumerate(paths) if path == column or path.startswith(f"{column}.")]
     groups = [metadata.row_group(group) for group in range(metadata.num_row_groups)]
     total = sum(group.column(leaf).total_uncompressed_size for group in groups for leaf in leaves)
     return max(1, int(total) // max(1, int(metadata.num_rows)))
@@ -272,13 +272,14 @@ def _row_bytes(parquet: pq.ParquetFile, image: str, kind: pa.DataType) -> int:
 def _batch(table: pa.RecordBatch, names: Columns, place: Place, *, number: int) -> SourceBatch:
     ids, classes, groups = (_column(table, name, names, place) for name in (names.id, names.label, names.group))
     declared = label_names(table.schema, names.label)
+    is_picture = names.image is not None
     return SourceBatch(
         file=number,
         first_row=place.first_row,
         ids=labels.ids_as_they_are(ids[0]) if ids else None,
         labels=labels.labels(*classes, classes=declared, missing=names.missing) if classes else None,
         groups=labels.groups(*groups) if groups else None,
-        pictures=pictures(table[names.image], names, place),
+        inputs=pictures(table[names.image], names, place) if is_picture else table.select(list(names.inputs)),
     )
 
 

@@ -1,4 +1,4 @@
-"""One pass over a dataset's rows: pixels into the cache, what else is known of each row into a Parquet file.
+"""One pass over a dataset's rows: inputs into the cache, what else is known of each row into a Parquet file.
 
 The store takes that file in one transaction, so that memory stays bounded whatever the number of rows.
 """
@@ -12,13 +12,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from labelsvc.data.cache import PixelWriter
+from labelsvc.data.cache import InputWriter
 from labelsvc.data.decoding import DecodedBatch
-from labelsvc.records import PictureShape
+from labelsvc.records import InputShape
 
 SCHEMA = pa.schema(
     [
-        ("position", pa.int64()),  # where the pixels lie in the cache
+        ("position", pa.int64()),  # where the input lies in the cache
         ("file", pa.int32()),
         ("row", pa.int64()),
         ("sample_id", pa.string()),
@@ -29,14 +29,14 @@ SCHEMA = pa.schema(
 )
 
 
-def spool(batches: Iterable[DecodedBatch], cache: Path, rows: Path, shape: PictureShape) -> Iterator[DecodedBatch]:
-    """Write every batch's pixels to the folder ``cache`` and its rows to the file ``rows``, then hand the batch on.
+def spool(batches: Iterable[DecodedBatch], cache: Path, rows: Path, shape: InputShape) -> Iterator[DecodedBatch]:
+    """Write every batch's inputs to the folder ``cache`` and its rows to the file ``rows``, then hand the batch on.
 
     The cache takes its name when all batches are written. Rows that failed to decode are in neither.
     """
-    with PixelWriter(cache, shape) as pixels, pq.ParquetWriter(rows, SCHEMA, compression="zstd") as writer:
+    with InputWriter(cache, shape) as inputs, pq.ParquetWriter(rows, SCHEMA, compression="zstd") as writer:
         for batch in batches:
-            writer.write_table(_table(batch, pixels.append(batch.pixels)))
+            writer.write_table(_table(batch, inputs.append(batch.decoded)))
             yield batch
 
 

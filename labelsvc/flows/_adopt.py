@@ -133,9 +133,9 @@ def _copied(workspace: Workspace, source: Path, target: Path) -> str:
 
 def _preprocessing(store: Store) -> Preprocessing:
     """Return what is known of the inputs: their shape."""
-    shape = datasets.picture_shape(store)
+    shape = datasets.input_shape(store)
     assert shape is not None, "there are samples, so they have a shape"
-    return Preprocessing(shape, mean=(0.0,) * shape.channels, std=(1.0,) * shape.channels)
+    return Preprocessing(shape)
 
 
 def _notes(brought: _Brought, rows: Shown, path: Path) -> Iterator[str]:

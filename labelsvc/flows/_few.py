@@ -22,7 +22,7 @@ from labelsvc.flows._teach import fit
 from labelsvc.labeling.neighbours import directions, nearest
 from labelsvc.labeling.spread import NEIGHBOURS, graph, spread
 from labelsvc.methods.simclr import SimCLR
-from labelsvc.networks import PictureClassifier, weights
+from labelsvc.networks import Classifier, weights
 from labelsvc.records import LabeledSamples, Listener, RowCount, SampleNumbers
 from labelsvc.store import runs, samples
 from labelsvc.store.database import Store
@@ -98,7 +98,7 @@ def _spread(session: Session, assignment: Assignment, config: TrainConfig, liste
     room = enter(session, task, listener)
     state = fit(room)
     network = state.average.network
-    assert isinstance(network, PictureClassifier)
+    assert isinstance(network, Classifier)
     spread_to = _write_surest(room, network)
     weights.save(network, session.folder / WEIGHTS)
     session.rows = RowCount(given=len(assignment.labeled), labeled=len(assignment.labeled))
@@ -107,7 +107,7 @@ def _spread(session: Session, assignment: Assignment, config: TrainConfig, liste
     session.workspace.checkpoint_path(session.run_id).unlink(missing_ok=True)
 
 
-def _write_surest(room: Room, network: PictureClassifier) -> int:
+def _write_surest(room: Room, network: Classifier) -> int:
     """Write the surest spread labels, without the given ones, and return how many they are."""
     assignment, given = room.assignment, room.assignment.labeled
     others = np.setdiff1d(assignment.pool, given.numbers)

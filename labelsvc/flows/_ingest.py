@@ -21,13 +21,14 @@ from labelsvc.config import IngestConfig, digest, parse_tolerance
 from labelsvc.data.cache import cache_folder, trim
 from labelsvc.data.decoding import decode_batches, rows_per_batch
 from labelsvc.data.label_files import read_labels
+from labelsvc.data.profile import Found
 from labelsvc.data.reading import read_batches
 from labelsvc.data.spool import spool
 from labelsvc.errors import InputError, UsageError
 from labelsvc.flows._failed import FailedRows
 from labelsvc.flows._session import Session, open_store, recorded, versions
 from labelsvc.flows._sources import Source, Version, agree_on_shape, find_sources, identify, note_cost
-from labelsvc.records import SILENCE, Listener, PictureShape, Progress, RowCount
+from labelsvc.records import SILENCE, InputShape, Listener, Progress, RowCount
 from labelsvc.store import datasets, samples
 from labelsvc.store.database import Store
 from labelsvc.store.datasets import Arrived, Brought, Ingested, LabelsFile, NewDataset
@@ -44,12 +45,13 @@ class IngestOutcome:
     rows: RowCount
     roles: Mapping[str, int]
     classes: tuple[str, ...]
-    shape: PictureShape
+    shape: InputShape
     duplicates: int
     same_content_other_id: int
     next_command: str
     repeated: bool = False
     failed: str | None = None  # the file of rows that could not be decoded, where there are any
+    columns: tuple[Found, ...] = ()  # of a table that was met for the first time, what was made of each
 
 
 @dataclass(frozen=True)
@@ -65,10 +67,11 @@ class _Plan:
     """What is to be done: ``new`` versions, beside ``known`` ones that the store has already."""
 
     config: IngestConfig
-    shape: PictureShape
+    shape: InputShape
     new: tuple[Version, ...]
     known: tuple[Ingested, ...]
     labels: _Labels | None
+    columns: tuple[Found, ...]
 
     @property
     def met(self) -> tuple[int, ...]:
@@ -103,7 +106,7 @@ def ingest(
     Raises:
         UsageError: the config contradicts itself or the workspace.
         InputError: a file, a column, a label or an id is not what it must be; the store is as it was.
-        TooManyFailedError: more pictures cannot be decoded than allowed; the store is as it was.
+        TooManyFailedError: more inputs cannot be decoded than allowed; the store is as it was.
     """
     config = config or IngestConfig()
     _check(config)
@@ -126,7 +129,8 @@ def ingest(
         listener.note(finding)
     parts = [*plan.known, *arrived.datasets]
     outcome = _outcome(parts, plan.shape, parts[-1].classes)
-    return replace(outcome, run_id=session.run_id, failed=str(failed.target) if failed.count else None)
+    failures = str(failed.target) if failed.count else None
+    return replace(outcome, run_id=session.run_id, failed=failures, columns=plan.columns)
 
 
 def _check(config: IngestConfig) -> None:
@@ -150,14 +154,14 @@ def _labels(config: IngestConfig) -> _Labels | None:
 def _plan(
     store: Store, sources: Sequence[Source], labels: _Labels | None, config: IngestConfig, listener: Listener
 ) -> _Plan:
-    shape = agree_on_shape(sources, datasets.picture_shape(store), config, listener)
-    if shape is None:
-        raise InputError("there are no samples yet to which labels could belong; ingest their pictures, too")
-    told = (labels.digest if labels else None, config.classes)
-    found = [identify(source, shape, *told) for source in sources]
+    agreed = agree_on_shape(sources, datasets.input_shape(store), config, listener)
+    if agreed is None:
+        raise InputError("there are no samples yet to which labels could belong; ingest their inputs, too")
+    shape, told = agreed.shape, (labels.digest if labels else None, config.classes)
+    found = [identify(source, shape, *told) for source in agreed.applied(sources)]
     known = [datasets.find_dataset(store, version.digest, version.source.role) for version in found]
     new = tuple(version for version, before in zip(found, known, strict=True) if before is None)
-    return _Plan(config, shape, new, tuple(filter(None, known)), labels)
+    return _Plan(config, shape, new, tuple(filter(None, known)), labels, agreed.columns)
 
 
 def _unchanged(store: Store, plan: _Plan) -> IngestOutcome | None:
@@ -194,7 +198,8 @@ def _take(session: Session, plan: _Plan, listener: Listener) -> tuple[Arrived, F
     trim(session.workspace, int(config.cache_gb * 1e9), keep=[version.digest for version in plan.new])
     session.rows = _total(arrived.datasets)
     session.stop_reason = "all rows read"
-    session.outcome = {"datasets": [part.dataset_no for part in arrived.datasets]}
+    columns = [asdict(column) for column in plan.columns]
+    session.outcome = {"datasets": [part.dataset_no for part in arrived.datasets], "columns": columns}
     return arrived, failed
 
 
@@ -248,7 +253,6 @@ def _labels_file(plan: _Plan, run_id: str) -> LabelsFile | None:
         role="train",
         shape=None,
         run_id=run_id,
-        kind="labels",
         classes=classes,
         is_closed=bool(classes),
         labels_uri=uri,
@@ -272,7 +276,7 @@ def _total(parts: Sequence[Ingested]) -> RowCount:
     return sum(map(_rows, parts), start=RowCount())
 
 
-def _outcome(parts: Sequence[Ingested], shape: PictureShape, classes: tuple[str, ...]) -> IngestOutcome:
+def _outcome(parts: Sequence[Ingested], shape: InputShape, classes: tuple[str, ...]) -> IngestOutcome:
     roles: Counter[str] = Counter()
     for part in parts:
         roles.update(part.roles)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from labelsvc.data.cache import SourceFile, cache_folder, open_pixels, rebuild
+from labelsvc.data.cache import SourceFile, cache_folder, open_decoded, rebuild
 from labelsvc.data.columns import Columns
 from labelsvc.data.inputs import InputPart, Inputs
-from labelsvc.records import Pixels, SampleNumbers
+from labelsvc.records import Decoded, SampleNumbers
 from labelsvc.store import datasets, samples
 from labelsvc.store.database import Store
 from labelsvc.store.datasets import DatasetVersion
@@ -23,12 +23,11 @@ def open_inputs(workspace: Workspace, store: Store, numbers: SampleNumbers) -> I
         InputError: the cache is gone and so is, or has changed, a source file.
     """
     versions = {version.dataset_no: version for version in datasets.datasets(store)}
-    return Inputs(
-        [
-            InputPart(located.numbers, located.positions, _pixels(workspace, versions[located.dataset_no]))
-            for located in samples.locations(store, numbers)
-        ]
-    )
+    located = samples.locations(store, numbers)
+    parts = [
+        InputPart(found.numbers, found.positions, _decoded(workspace, versions[found.dataset_no])) for found in located
+    ]
+    return Inputs(parts, versions[located[0].dataset_no].shape if located else None)
 
 
 def rows_to_ask(workspace: Workspace, store: Store, numbers: SampleNumbers, *, device: str) -> Rows:
@@ -41,12 +40,12 @@ def rows_to_ask(workspace: Workspace, store: Store, numbers: SampleNumbers, *, d
     place = find_device(device)
     prepare(place)
     inputs = open_inputs(workspace, store, numbers)
-    return open_rows(numbers, inputs, place, inputs.shape.values)
+    return open_rows(numbers, inputs, place, inputs.shape.bytes)
 
 
-def _pixels(workspace: Workspace, version: DatasetVersion) -> Pixels:
+def _decoded(workspace: Workspace, version: DatasetVersion) -> Decoded:
     folder = cache_folder(workspace, version.digest)
-    kept = open_pixels(folder)
+    kept = open_decoded(folder)
     if kept is not None:
         return kept
     sources = [SourceFile(Path(file.uri), file.sha256, Columns(**file.columns)) for file in version.files]

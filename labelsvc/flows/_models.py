@@ -8,7 +8,7 @@ import torch
 
 from labelsvc import networks
 from labelsvc.errors import InputError
-from labelsvc.networks import PictureClassifier, weights
+from labelsvc.networks import Classifier, weights
 from labelsvc.records import Listener, Model
 from labelsvc.store import label_sets, models
 from labelsvc.store.database import Store
@@ -51,7 +51,7 @@ def is_kept(workspace: Workspace, model: Model) -> bool:
     return (workspace.root / model.path).exists()
 
 
-def open_network(workspace: Workspace, model: Model, *, path: Path | None = None) -> PictureClassifier:
+def open_network(workspace: Workspace, model: Model, *, path: Path | None = None) -> Classifier:
     """Return the network of ``model`` on the CPU, with its weights or those of one of its moments.
 
     Raises:

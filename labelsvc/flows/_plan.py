@@ -207,7 +207,7 @@ def _space(task: _Task, room: Room | None) -> Space:
     """Estimate what is needed of memory and disk, from row counts and sizes."""
     shown = len(task.pool) + len(task.hidden)
     disk = {
-        "decoded inputs": sum(version.rows * version.shape.values for version in datasets.datasets(task.store)),
+        "decoded inputs": sum(version.rows * version.shape.bytes for version in datasets.datasets(task.store)),
         "predictions of the pool": shown * (PREDICTION[0] + PREDICTION[1] * len(task.classes)),
         "labels of the pool": len(task.pool) * LABEL,
     }
@@ -222,8 +222,8 @@ def _space(task: _Task, room: Room | None) -> Space:
     inputs = len(task.train) + len(task.validation) + (shown if in_pool else 0)
     views = recipe.labeled_batch + in_pool * len(room.assignment.method.pool_views)
     memory = {
-        "decoded inputs": inputs * shape.values,
+        "decoded inputs": inputs * shape.bytes,
         "network": COPIES * weights,
-        "batch": (recipe.labeled_batch + in_pool) * each + views * shape.values * 4,
+        "batch": (recipe.labeled_batch + in_pool) * each + views * shape.bytes * 4,
     }
     return Space(memory, {**disk, "weights": weights})

@@ -19,8 +19,8 @@ from labelsvc.data.inputs import Inputs
 from labelsvc.flows._inputs import open_inputs
 from labelsvc.flows._session import Session
 from labelsvc.methods.contract import Method
-from labelsvc.networks import PictureClassifier, weights
-from labelsvc.records import LabeledSamples, Listener, ModelRole, Preprocessing, SampleNumbers
+from labelsvc.networks import Classifier, weights
+from labelsvc.records import LabeledSamples, Listener, ModelRole, PictureShape, Preprocessing, SampleNumbers
 from labelsvc.store import samples
 from labelsvc.training.device import find_device, prepare
 from labelsvc.training.lesson import Lesson
@@ -71,7 +71,7 @@ class Room:
     network: str
     views: str
 
-    def make_network(self, number: int = 0) -> PictureClassifier:
+    def make_network(self, number: int = 0) -> Classifier:
         """Return the network as it is before the first step, always the same; other numbers have other weights."""
         seed = self.assignment.config.seed
         seed = mixed(seed, number) if number else seed
@@ -83,7 +83,7 @@ class Room:
 
     def rows(self, numbers: SampleNumbers) -> Rows:
         """Return the inputs of samples on the device."""
-        return open_rows(numbers, self.inputs, self.device, self.inputs.shape.values)
+        return open_rows(numbers, self.inputs, self.device, self.inputs.shape.bytes)
 
     @cached_property
     def exam(self) -> Rows:
@@ -141,11 +141,13 @@ def enter(session: Session, assignment: Assignment, listener: Listener) -> Room:
 
 
 def _preprocessing(network: str, inputs: Inputs, numbers: SampleNumbers, seed: int) -> Preprocessing:
-    """Measure mean and deviation per channel, in units of [0, 1], on a few thousand inputs."""
+    """Measure mean and deviation per channel of pictures, in units of [0, 1], on a few thousand of them."""
+    shape = inputs.shape
+    if not isinstance(shape, PictureShape):
+        return Preprocessing(shape)
     if network in networks.SCALING_ITSELF:
-        channels = inputs.shape.channels
-        return Preprocessing(inputs.shape, (0.0,) * channels, (1.0,) * channels)
+        return Preprocessing(shape, (0.0,) * shape.channels, (1.0,) * shape.channels)
     some = np.random.default_rng(seed).permutation(numbers)[:STATISTICS_ROWS]
-    pixels = inputs.gather(some).reshape(-1, inputs.shape.channels) / 255.0
+    pixels = inputs.gather(some).reshape(-1, shape.channels) / 255.0
     mean, std = pixels.mean(axis=0), pixels.std(axis=0).clip(min=1e-3)
-    return Preprocessing(inputs.shape, tuple(map(float, mean)), tuple(map(float, std)))
+    return Preprocessing(shape, tuple(map(float, mean)), tuple(map(float, std)))

@@ -9,12 +9,15 @@ from pathlib import Path
 
 from labelsvc.config import IngestConfig, digest
 from labelsvc.data.columns import ColumnNames, Columns, find_columns, label_names, raw_note
+from labelsvc.data.features import check_columns
 from labelsvc.data.files import InputFile, expand
 from labelsvc.data.forms import has_paths, is_picture_struct, is_text
 from labelsvc.data.pictures import find_shape
+from labelsvc.data.profile import Found
 from labelsvc.data.reading import file_digest, opened, read_batches, read_schema, row_count
 from labelsvc.errors import InputError, UsageError
-from labelsvc.records import Listener, PictureShape
+from labelsvc.flows._features import find_features, read_vectors
+from labelsvc.records import InputShape, Listener, PictureShape, TableShape
 from labelsvc.store.datasets import DatasetFile, DatasetRole
 
 
@@ -62,26 +65,85 @@ def find_sources(files: Sequence[str | Path], test: Sequence[str | Path], config
     return found
 
 
+@dataclass(frozen=True)
+class Agreed:
+    """The shape of all inputs and, of a table that is met for the first time, what was found of its columns."""
+
+    shape: InputShape
+    columns: tuple[Found, ...] = ()
+
+    def applied(self, sources: Sequence[Source]) -> tuple[Source, ...]:
+        """Return sources of which the columns of the shape are read."""
+        if not isinstance(self.shape, TableShape):
+            return tuple(sources)
+        names = tuple(column.name for column in self.shape.columns)
+        return tuple(
+            replace(source, columns=tuple(replace(columns, features=names) for columns in source.columns))
+            for source in sources
+        )
+
+
 def agree_on_shape(
-    sources: Sequence[Source], known: PictureShape | None, config: IngestConfig, listener: Listener
-) -> PictureShape | None:
+    sources: Sequence[Source], known: InputShape | None, config: IngestConfig, listener: Listener
+) -> Agreed | None:
     """Return the shape to decode to: the workspace's or, before it has one, what suits ``sources``, if there are any.
 
     Raises:
-        UsageError: ``--size`` is not the size that the workspace has.
-        InputError: no picture can be read.
+        UsageError: ``--size`` or ``--features`` are not those that the workspace has.
+        InputError: the files hold inputs of another kind than the workspace or one another; no picture can be read, no
+            column can be learnt from, or a column has another type than elsewhere.
     """
+    _refuse_mixed(sources, known)
     if known is not None:
-        if config.size not in (None, (known.height, known.width)):
-            raise UsageError(f"--size is not this workspace's: it decodes all pictures to {known}; leave --size out")
-        return known
+        _refuse_other(sources, known, config)
+        return Agreed(known)
     if not sources:
         return None
     paths = [path for source in sources for path in source.paths]
-    found = find_shape(paths, [names for source in sources for names in source.columns], size=config.size)
-    if found.sizes > 1:
-        listener.note(f"the pictures have {found.sizes} sizes or more; all are resized to {found.shape}")
-    return found.shape
+    columns = [names for source in sources for names in source.columns]
+    if columns[0].kind == "vector":
+        return Agreed(read_vectors(paths, columns))
+    if columns[0].kind == "table":
+        found = find_features([(source.role, source.paths, source.columns) for source in sources], config)
+        return Agreed(found.shape, found.columns)
+    pictures = find_shape(paths, columns, size=config.size)
+    if pictures.sizes > 1:
+        listener.note(f"the pictures have {pictures.sizes} sizes or more; all are resized to {pictures.shape}")
+    return Agreed(pictures.shape)
+
+
+KINDS = {"image": "pictures", "vector": "vectors", "table": "a table"}
+
+
+def _refuse_mixed(sources: Sequence[Source], known: InputShape | None) -> None:
+    """Refuse files that hold another kind of input than the workspace, or than one another."""
+    first: tuple[str, str] | None = None if known is None else (known.kind, "this workspace")
+    for source in sources:
+        for path, names in zip(source.paths, source.columns, strict=True):
+            kind, holder = first = first or (names.kind, str(path))
+            if names.kind != kind:
+                raise InputError(
+                    f"{holder} holds {KINDS[kind]}, and {path} {KINDS[names.kind]} "
+                    f"({', '.join(map(repr, names.inputs[:5]))}); a workspace is for one kind of input: name the "
+                    "column with --image-column, --vector-column or --features, or ingest the file elsewhere (--workspace)"
+                )
+
+
+def _refuse_other(sources: Sequence[Source], known: InputShape, config: IngestConfig) -> None:
+    """Refuse what contradicts the shape that a workspace has."""
+    if isinstance(known, PictureShape) and config.size not in (None, (known.height, known.width)):
+        raise UsageError(f"--size is not this workspace's: it decodes all pictures to {known}; leave --size out")
+    if not isinstance(known, TableShape):
+        return
+    names = {column.name for column in known.columns}
+    if not set(config.features) <= names or names & set(config.exclude):
+        raise UsageError(
+            f"the columns of this workspace were settled at its first ingest: {', '.join(sorted(names))}; "
+            "leave --features and --exclude out, or ingest into another --workspace"
+        )
+    for source in sources:
+        for path in source.paths:
+            check_columns(read_schema(path), known, where=str(path))
 
 
 def note_cost(sources: Sequence[Source], listener: Listener) -> None:
@@ -94,7 +156,7 @@ def note_cost(sources: Sequence[Source], listener: Listener) -> None:
                 return
 
 
-def identify(source: Source, shape: PictureShape, *told: object) -> Version:
+def identify(source: Source, shape: InputShape, *told: object) -> Version:
     """Return a source with the digest of its content and of all that decides what is stored of it.
 
     Raises:
@@ -130,6 +192,9 @@ def _columns(file: InputFile, config: IngestConfig) -> Columns:
         root=config.image_root,
         shape=config.shape,
         missing=config.missing_label,
+        vector=config.vector_column,
+        features=config.features,
+        exclude=config.exclude,
     )
     found = find_columns(schema, wanted, where=str(file.path), partitions=file.partitions)
     # where a label column is named, another one that is called like a label is none: a file of the pool
@@ -146,7 +211,7 @@ def _pictures_digest(path: Path, names: Columns) -> str | None:
     seen = hashlib.sha256()
     only = replace(names, id=None, label=None, group=None)
     for batch in read_batches([path], [only]):
-        for picture in batch.pictures:
+        for picture in batch.inputs:
             if isinstance(picture, Path):
                 seen.update(f"{picture}\0{_stamp(picture)}\n".encode(errors="surrogateescape"))
     return seen.hexdigest()
@@ -162,6 +227,8 @@ def _stamp(picture: Path) -> str:
 
 def _may_name_pictures(path: Path, names: Columns) -> bool:
     """Say whether a row may hold a picture's path and no bytes: always in text, in structs where bytes are null."""
+    if names.image is None:
+        return False
     kind = read_schema(path).field(names.image).type
     if not is_picture_struct(kind):
         return is_text(kind)

@@ -17,7 +17,7 @@ from labelsvc.flows._session import Session
 from labelsvc.labeling import unknown
 from labelsvc.labeling.pool import Answers, predict_rows, prediction_blocks, write_predictions
 from labelsvc.labeling.select import among
-from labelsvc.networks import PictureClassifier
+from labelsvc.networks import Classifier
 from labelsvc.records import Listener, Model, Progress, SampleNumbers
 from labelsvc.store import runs, samples
 from labelsvc.store.database import Store
@@ -115,7 +115,7 @@ def _asked(session: Session, task: Task) -> dict[str, Any]:
 
 def _answers(
     session: Session,
-    network: PictureClassifier,
+    network: Classifier,
     model: Model,
     numbers: SampleNumbers,
     neighbourhood: unknown.Neighbourhood | None,
@@ -128,9 +128,7 @@ def _answers(
     yield from predict_rows(network, rows, model.temperature, neighbourhood)
 
 
-def _neighbourhood(
-    session: Session, network: PictureClassifier, rows: Shown, device: str
-) -> unknown.Neighbourhood | None:
+def _neighbourhood(session: Session, network: Classifier, rows: Shown, device: str) -> unknown.Neighbourhood | None:
     """Learn where the model's features of labeled rows and of the pool lie, None where there are too few of either."""
     labeled = samples.given(session.store, "train").numbers
     unlabeled = np.union1d(rows.pool, rows.hidden)

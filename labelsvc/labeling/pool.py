@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from labelsvc.labeling.calibrate import probabilities
 from labelsvc.labeling.unknown import Neighbourhood
-from labelsvc.networks import PictureClassifier
+from labelsvc.networks import Classifier
 from labelsvc.records import PseudoLabels, SampleNumbers
 from labelsvc.training.predict import answer_blocks
 from labelsvc.training.rows import Rows
@@ -57,7 +57,7 @@ def candidates(numbers: SampleNumbers, scores: NDArray[np.float64]) -> PseudoLab
 
 
 def predict_rows(
-    network: PictureClassifier, rows: Rows, temperature: float, neighbourhood: Neighbourhood | None = None
+    network: Classifier, rows: Rows, temperature: float, neighbourhood: Neighbourhood | None = None
 ) -> Iterator[Answers]:
     """Yield, block by block in order, what the network says of rows, and all its probabilities."""
     start = 0

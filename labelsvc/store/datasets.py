@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import duckdb
 
-from labelsvc.records import PictureShape
+from labelsvc.records import InputShape, PictureShape, shape_of
 from labelsvc.store import arrivals, findings, refusals
 from labelsvc.store.arrivals import Brought
 from labelsvc.store.assignment import give_roles
@@ -35,11 +35,12 @@ __all__ = [
     "add_rows",
     "datasets",
     "find_dataset",
+    "input_shape",
     "meet_labels",
-    "picture_shape",
 ]
 
 DatasetRole = Literal["train", "test"]
+LABELS = "labels"  # the kind of a dataset without inputs
 
 # What DuckDB may take before it writes to disk, tried in turn: 48 MB do for 600 thousand rows, which took 500 MB
 # without a bound, 192 MB for 3 million. Beyond the last one, DuckDB's own.
@@ -63,13 +64,17 @@ class NewDataset:
     files: tuple[DatasetFile, ...]
     digest: str
     role: DatasetRole
-    shape: PictureShape | None  # None of labels alone
+    shape: InputShape | None  # None of labels alone
     run_id: str
-    kind: Literal["image", "labels"] = "image"
     classes: tuple[str, ...] = ()  # in the order that the user or the file declares, if one does
     is_closed: bool = False  # whether another class than these is an error
     labels_uri: str | None = None  # of the labels file, if there was one
     failed: int = 0  # rows that could not be decoded
+
+    @property
+    def kind(self) -> str:
+        """What its rows are: image, table or vector; or labels alone."""
+        return self.shape.kind if self.shape else LABELS
 
     @property
     def uris(self) -> tuple[str, ...]:
@@ -122,7 +127,7 @@ class DatasetVersion:
     role: DatasetRole
     digest: str
     files: tuple[DatasetFile, ...]
-    shape: PictureShape
+    shape: InputShape
     rows: int
 
 
@@ -224,7 +229,7 @@ def _refuse(connection: duckdb.DuckDBPyConnection, dataset: NewDataset) -> None:
     if dataset.is_closed:
         refusals.refuse_other_order(connection, dataset.classes)
         refusals.refuse_other_classes(connection, dataset.classes, dataset.uris, dataset.labels_uri)
-    if dataset.kind != "labels":  # labels are for samples of any role, and say nothing of content and group
+    if dataset.kind != LABELS:  # labels are for samples of any role, and say nothing of content and group
         refusals.refuse_other_content(connection, dataset.uris)
         refusals.refuse_two_groups(connection, dataset.uris)
         refusals.refuse_mixed_roles(connection, dataset.role, dataset.uris)
@@ -245,18 +250,18 @@ def find_dataset(store: Store, digest: str, role: DatasetRole) -> Ingested | Non
     return Ingested(**{**outcome, "classes": tuple(outcome["classes"])})
 
 
-def picture_shape(store: Store) -> PictureShape | None:
-    """Return the size to which this workspace decodes pictures: the first dataset's, None before it."""
+def input_shape(store: Store) -> InputShape | None:
+    """Return the shape to which this workspace decodes inputs: the first dataset's, None before it."""
     versions = datasets(store) if store.path.exists() else ()
     return versions[0].shape if versions else None
 
 
 def datasets(store: Store) -> tuple[DatasetVersion, ...]:
-    """Return every dataset version with pictures, oldest first."""
+    """Return every dataset version with inputs, oldest first."""
     with store.reading() as connection:
         rows = connection.execute(
-            "SELECT dataset_no, name, role, digest, files, height, width, channels, rows "
-            "FROM dataset WHERE height IS NOT NULL ORDER BY dataset_no"
+            "SELECT dataset_no, name, role, digest, files, shape, height, width, channels, rows "
+            f"FROM dataset WHERE kind <> '{LABELS}' ORDER BY dataset_no"
         ).fetchall()
     return tuple(
         DatasetVersion(
@@ -265,10 +270,10 @@ def datasets(store: Store) -> tuple[DatasetVersion, ...]:
             role=role,
             digest=digest,
             files=tuple(DatasetFile(**file) for file in json.loads(files)),
-            shape=PictureShape(height, width, channels),
+            shape=shape_of(json.loads(shape)) if shape else PictureShape(*sides),
             rows=count,
         )
-        for number, name, role, digest, files, height, width, channels, count in rows
+        for number, name, role, digest, files, shape, *sides, count in rows
     )
 
 
@@ -284,8 +289,8 @@ def _class_names(connection: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
 def _add_dataset(connection: duckdb.DuckDBPyConnection, dataset: NewDataset, ingested: Ingested) -> None:
     connection.execute(
         "INSERT INTO dataset (dataset_no, name, role, kind, uris, digest, files, classes, height, width, "
-        "channels, labels_uri, rows, outcome, run_id, created_at) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "channels, shape, labels_uri, rows, outcome, run_id, created_at) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
             ingested.dataset_no,
             dataset.name,
@@ -295,7 +300,7 @@ def _add_dataset(connection: duckdb.DuckDBPyConnection, dataset: NewDataset, ing
             dataset.digest,
             json.dumps([asdict(file) for file in dataset.files]),
             list(dataset.classes),
-            *_sides(dataset.shape),
+            *_columns(dataset.shape),
             dataset.labels_uri,
             ingested.rows,
             json.dumps(asdict(ingested)),
@@ -305,5 +310,8 @@ def _add_dataset(connection: duckdb.DuckDBPyConnection, dataset: NewDataset, ing
     )
 
 
-def _sides(shape: PictureShape | None) -> tuple[int | None, int | None, int | None]:
-    return (shape.height, shape.width, shape.channels) if shape else (None, None, None)
+def _columns(shape: InputShape | None) -> tuple[int | str | None, ...]:
+    """Return height, width and channels of pictures, and the shape of other inputs as JSON."""
+    if isinstance(shape, PictureShape):
+        return (*shape.sides, None)
+    return (None, None, None, json.dumps(asdict(shape)) if shape else None)

@@ -11,7 +11,7 @@ from typing import Any
 
 import duckdb
 
-from labelsvc.records import Model, ModelRole, PictureShape, Preprocessing
+from labelsvc.records import Model, ModelRole, Preprocessing, shape_of
 from labelsvc.store.database import Store, now
 from labelsvc.store.identifiers import resolve
 
@@ -125,8 +125,6 @@ def _fetch(connection: duckdb.DuckDBPyConnection, where: str, values: list[Any])
 
 def _model(values: dict[str, Any]) -> Model:
     stored = json.loads(values["preprocessing"])
-    preprocessing = Preprocessing(
-        shape=PictureShape(**stored["shape"]), mean=tuple(stored["mean"]), std=tuple(stored["std"])
-    )
+    preprocessing = Preprocessing(shape_of(stored["shape"]), tuple(stored["mean"]), tuple(stored["std"]))
     classes = tuple(json.loads(values["classes"]))
     return Model(**{**values, "classes": classes, "preprocessing": preprocessing})

@@ -111,12 +111,12 @@ def answer(student: Student, batch: DecodedBatch, question: Question, *, schema:
 
 def _said(student: Student, batch: DecodedBatch) -> _Said:
     if not batch.failures:
-        return _Said(student.probabilities(batch.pixels), np.ones(len(batch.rows), bool))
+        return _Said(student.probabilities(batch.decoded), np.ones(len(batch.rows), bool))
     known = np.zeros(len(batch.rows) + len(batch.failures), bool)
     known[batch.rows - _first(batch)] = True
     probabilities = np.zeros((len(known), len(student.classes)), np.float32)
     if len(batch.rows):
-        probabilities[known] = student.probabilities(batch.pixels)
+        probabilities[known] = student.probabilities(batch.decoded)
     return _Said(probabilities, known)
 
 

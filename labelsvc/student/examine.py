@@ -73,7 +73,7 @@ def _sound(batches: Iterator[DecodedBatch], source: Path) -> Iterator[DecodedBat
 
 def _asked(student: Student, batch: DecodedBatch) -> tuple[NDArray[np.float64], NDArray[np.bool_], DecodedBatch]:
     """Return how sure the student is of each row, and whether it is wrong."""
-    best, confidence = best_of(student.probabilities(batch.pixels))
+    best, confidence = best_of(student.probabilities(batch.decoded))
     said = [student.classes[code] for code in best]
     wrong = np.array([one != label for one, label in zip(said, batch.labels or [], strict=True)])
     return confidence, wrong, batch

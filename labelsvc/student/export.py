@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from labelsvc import __version__
 from labelsvc.errors import LabelsvcError
-from labelsvc.networks import PictureClassifier
+from labelsvc.networks import Classifier
 from labelsvc.records import Model, Pixels
 from labelsvc.student.session import onnxruntime
 from labelsvc.training.rows import as_floats
@@ -33,7 +33,7 @@ CLEAR_LEAD = 2e-4  # of the best class over the second, from which both must nam
 class Graph(nn.Module):
     """What the file holds: raw pixels in, calibrated probabilities out."""
 
-    def __init__(self, classifier: PictureClassifier, temperature: float) -> None:
+    def __init__(self, classifier: Classifier, temperature: float) -> None:
         super().__init__()
         self.classifier = classifier
         self.temperature = temperature
@@ -58,7 +58,7 @@ class Parity:
         return self.largest_difference <= LARGEST_DIFFERENCE and self.other_class == 0
 
 
-def export(classifier: PictureClassifier, model: Model, target: Path, *, pixels: Pixels) -> Parity:
+def export(classifier: Classifier, model: Model, target: Path, *, pixels: Pixels) -> Parity:
     """Write ``target`` when onnxruntime, reading it, answers as the network does on ``pixels``.
 
     Raises:

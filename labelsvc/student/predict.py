@@ -52,7 +52,7 @@ class Prediction:
         """The parts in which it is done."""
         classes = len(self.student.classes)
         answer_bytes = 64 + 48 * self.question.top_k + 4 * classes * self.question.probabilities
-        rows = beside.rows_of_a_part(self.student.shape.values, answer_bytes)
+        rows = beside.rows_of_a_part(self.student.shape.bytes, answer_bytes)
         return beside.keyed(beside.divide(self.sources, rows=rows), self.sources, self._made_by)
 
     @property

@@ -27,14 +27,14 @@ from labelsvc.methods.contract import (
     PairedMethod,
     Problem,
 )
-from labelsvc.networks import PictureClassifier
+from labelsvc.networks import Classifier
 from labelsvc.optim.average import Average
 from labelsvc.optim.optimiser import Optimiser
 from labelsvc.optim.precision import autocast, find_dtype
 from labelsvc.training.lesson import Lesson, Sampler
 from labelsvc.training.rows import mixed
 
-MakeNetwork = Callable[[int], PictureClassifier]  # number 0 is the network that is trained, number 1 a partner's
+MakeNetwork = Callable[[int], Classifier]  # number 0 is the network that is trained, number 1 a partner's
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from labelsvc.networks import PictureClassifier
+from labelsvc.networks import Classifier
 from labelsvc.training.rows import Rows
 
 BLOCK = 512
@@ -25,7 +25,7 @@ def logit_blocks(network: nn.Module, rows: Rows, *, block: int = BLOCK) -> Itera
 
 @torch.inference_mode()
 def answer_blocks(
-    network: PictureClassifier, rows: Rows, *, block: int = BLOCK
+    network: Classifier, rows: Rows, *, block: int = BLOCK
 ) -> Iterator[tuple[NDArray[np.float64], Tensor]]:
     """Yield logits [block, classes] of all rows in order and, on the CPU, the features that they were made of."""
     network = network.eval()
@@ -40,7 +40,7 @@ def logits_of(network: nn.Module, rows: Rows) -> NDArray[np.float64]:
 
 
 @torch.inference_mode()
-def features_of(network: PictureClassifier, rows: Rows, *, block: int = BLOCK) -> NDArray[np.float32]:
+def features_of(network: Classifier, rows: Rows, *, block: int = BLOCK) -> NDArray[np.float32]:
     """Return the features [rows, features] of all rows: what the network's last layer is shown."""
     network = network.eval()
     return np.concatenate([network.features(pictures).cpu().numpy() for pictures in rows.blocks(block)])

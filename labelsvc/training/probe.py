@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from labelsvc.errors import UsageError
-from labelsvc.networks import PictureClassifier
+from labelsvc.networks import Classifier
 from labelsvc.training.lesson import Lesson
 from labelsvc.training.loop import MakeNetwork, Plan, begin, run
 
@@ -52,7 +52,7 @@ def seconds_per_step(timing: float, make_network: MakeNetwork, lesson: Lesson, p
     return (_clock(plan.device) - first) / steps
 
 
-def kept_bytes(network: PictureClassifier, pictures: Float[Tensor, "rows channels height width"]) -> int:
+def kept_bytes(network: Classifier, pictures: Float[Tensor, "rows channels height width"]) -> int:
     """Return how much a forward pass over ``pictures`` keeps for its backward pass, beside the weights."""
     kept: dict[int, int] = {}
 

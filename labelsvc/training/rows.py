@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Shaped, UInt8
 from torch import Tensor
 
-from labelsvc.records import Pixels, SampleNumbers
+from labelsvc.networks.features import seen_features
+from labelsvc.records import Decoded, InputShape, PictureShape, SampleNumbers
 
 RESIDENT_SHARE = 0.4  # of the device's free memory that inputs may take
 CPU_RESIDENT_BYTES = 2 * 2**30
@@ -20,8 +22,12 @@ CPU_RESIDENT_BYTES = 2 * 2**30
 class Gathers(Protocol):
     """Something that hands out decoded inputs by sample number, as ``labelsvc.data.inputs.Inputs`` does."""
 
-    def gather(self, numbers: SampleNumbers) -> Pixels:
-        """Return the pixels of these samples [rows, height, width, channels], in this order."""
+    @property
+    def shape(self) -> InputShape:
+        """What each input is."""
+
+    def gather(self, numbers: SampleNumbers) -> Decoded:
+        """Return the inputs of these samples [rows, *sides], in this order."""
 
     def release(self) -> None:
         """Give back the memory of what was read."""
@@ -34,26 +40,41 @@ class Rows:
     numbers: SampleNumbers
     source: Gathers
     device: torch.device
-    resident: UInt8[Tensor, "rows height width channels"] | None
+    resident: Shaped[Tensor, "rows ..."] | None
 
     def __len__(self) -> int:
         return len(self.numbers)
 
-    def take(self, index: Tensor) -> Float[Tensor, "batch channels height width"]:
-        """Return the pictures at ``index`` (int64 on the CPU) as floats between 0 and 1 on the device."""
+    @cached_property
+    def as_seen(self) -> Callable[[Tensor], Tensor]:
+        """What makes inputs into what networks see."""
+        return as_networks_see(self.source.shape if self.source is not None else None, self.device)
+
+    def take(self, index: Tensor) -> Float[Tensor, "batch ..."]:
+        """Return the inputs at ``index`` (int64 on the CPU) as networks see them, on the device.
+
+        Pictures are floats between 0 and 1 [batch, channels, height, width], all else features [batch, features].
+        """
         if self.resident is not None:
-            return as_floats(self.resident[index.to(self.device, non_blocking=True)])
+            return self.as_seen(self.resident[index.to(self.device, non_blocking=True)])
         fetched = torch.from_numpy(self.source.gather(self.numbers[index.numpy()]))
         if self.device.type == "cuda":
             fetched = fetched.pin_memory()
-        return as_floats(fetched.to(self.device, non_blocking=True))
+        return self.as_seen(fetched.to(self.device, non_blocking=True))
 
-    def blocks(self, rows: int) -> Iterator[Float[Tensor, "block channels height width"]]:
-        """Yield all pictures in order, ``rows`` at a time."""
+    def blocks(self, rows: int) -> Iterator[Float[Tensor, "block ..."]]:
+        """Yield all inputs in order, ``rows`` at a time."""
         for start in range(0, len(self), rows):
             yield self.take(torch.arange(start, min(start + rows, len(self))))
             if self.resident is None:
                 self.source.release()
+
+
+def as_networks_see(shape: InputShape | None, device: torch.device) -> Callable[[Tensor], Tensor]:
+    """Return what makes decoded inputs of a shape into what networks see; where there is none, they are pictures."""
+    if shape is None or isinstance(shape, PictureShape):
+        return as_floats
+    return seen_features(shape).to(device)
 
 
 def as_floats(

@@ -14,7 +14,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from labelsvc.errors import UsageError
-from labelsvc.records import PictureShape
+from labelsvc.records import InputShape, PictureShape
+from labelsvc.views.features import features_strong, features_weak
 from labelsvc.views.pictures import glyphs_strong, glyphs_weak, photos_strong, photos_weak, unchanged
 
 Pictures = Float[Tensor, "batch channels height width"]  # between 0 and 1
@@ -32,6 +33,7 @@ class Views:
 VIEWS: Mapping[str, Views] = {
     "glyphs": Views(glyphs_weak, glyphs_strong),
     "photos": Views(photos_weak, photos_strong),
+    "features": Views(features_weak, features_strong),
     "none": Views(unchanged, unchanged),
 }
 
@@ -47,8 +49,10 @@ def find(name: str) -> Views:
     return VIEWS[name]
 
 
-def choose(shape: PictureShape) -> tuple[str, str]:
-    """Pick views by the picture and say why: grey ones are not flipped, for a mirrored digit is none."""
+def choose(shape: InputShape) -> tuple[str, str]:
+    """Pick views by the input and say why: grey pictures are not flipped, for a mirrored digit is none."""
+    if not isinstance(shape, PictureShape):
+        return "features", f"{shape} are seen with noise, and with some features blanked; --views none forbids it"
     if shape.channels == 1:
         return (
             "glyphs",

@@ -29,7 +29,7 @@ from record import keep, paired
 from torch.utils.data import DataLoader, Dataset
 
 from labelsvc import flows, networks
-from labelsvc.networks import PictureClassifier
+from labelsvc.networks import Classifier
 from labelsvc.records import Model, PictureShape, Pixels, Preprocessing
 from labelsvc.student.export import export
 from labelsvc.student.infer import Student, load
@@ -76,7 +76,7 @@ def main() -> None:
             _measure(form, source, student, network, told)
 
 
-def _measure(form: str, source: Path, student: Student, network: PictureClassifier, told: argparse.Namespace) -> None:
+def _measure(form: str, source: Path, student: Student, network: Classifier, told: argparse.Namespace) -> None:
     """Time predict of a file beside each of the others."""
     folder, arrays = source.parent, list(_arrays(source))
     rows = sum(map(len, arrays))
@@ -114,7 +114,7 @@ def _arrays(source: Path) -> Iterator[Pixels]:
 
 
 @torch.inference_mode()
-def _plain_loop(network: PictureClassifier, source: Path, target: Path) -> None:
+def _plain_loop(network: Classifier, source: Path, target: Path) -> None:
     """Label a file as a plain script does."""
     network.eval()
     labels: list[str | None] = []
@@ -135,7 +135,7 @@ def _openvino(folder: Path, arrays: list[Pixels]) -> Callable[[], object]:
     return lambda: [compiled([pixels]) for pixels in arrays]
 
 
-def _exported(network: PictureClassifier, path: Path) -> Path:
+def _exported(network: Classifier, path: Path) -> Path:
     model = Model("none", "none", "student", "supervised", "convnet", "none", "none", CLASSES, PREPROCESSING)
     pixels = np.random.default_rng(0).integers(0, 256, (16, SIDE, SIDE, 1), dtype=np.uint8)
     export(network, model, path, pixels=pixels)

@@ -23,7 +23,7 @@ from record import keep_table, paired
 
 from labelsvc import networks, views
 from labelsvc.methods import make
-from labelsvc.networks import PictureClassifier
+from labelsvc.networks import Classifier
 from labelsvc.records import PictureShape, Pixels, Preprocessing, SampleNumbers
 from labelsvc.training.device import find_device, prepare
 from labelsvc.training.lesson import Lesson, Sampler
@@ -119,7 +119,7 @@ def _lesson(device: torch.device) -> Lesson:
     return Lesson(labeled, torch.arange(LABELED) % CLASSES, pool, views.find("glyphs"), prior, words)
 
 
-def _network(name: str, number: int) -> PictureClassifier:
+def _network(name: str, number: int) -> Classifier:
     return networks.build(name, Preprocessing(SHAPE, (0.5,), (0.3,)), CLASSES, seed=number)
 
 

@@ -12,7 +12,7 @@ from record import keep, paired
 
 from labelsvc import networks, views
 from labelsvc.methods import make
-from labelsvc.networks import PictureClassifier
+from labelsvc.networks import Classifier
 from labelsvc.records import PictureShape, Pixels, Preprocessing, SampleNumbers
 from labelsvc.training.device import find_device, prepare
 from labelsvc.training.lesson import Lesson, Sampler
@@ -63,7 +63,7 @@ def main() -> None:
     keep("training_step", ours=seconds[0], limit=seconds[1], rows=rows, what="the step on ready batches", aim=0.8)
 
 
-def _network(number: int) -> PictureClassifier:
+def _network(number: int) -> Classifier:
     return networks.build("convnet", Preprocessing(SHAPE, (0.5,), (0.3,)), CLASSES, seed=number)
 
 

@@ -102,7 +102,7 @@ def pixels_of(path: Path, shape: PictureShape, wanted: ColumnNames = ANY) -> NDA
     """Return all pictures of a file, each of which decodes."""
     batches = decoded(path, shape, wanted)
     assert [failure for batch in batches for failure in batch.failures] == []
-    return np.concatenate([batch.pixels for batch in batches])
+    return np.concatenate([batch.decoded for batch in batches])
 
 
 def failures_of(path: Path, shape: PictureShape, wanted: ColumnNames = ANY) -> list[tuple[int, str]]:

@@ -98,7 +98,7 @@ def test_bytes_go_before_the_path(root: Path) -> None:
     cells = [{"bytes": data, "path": "../root-2/0.png"}, None, {"bytes": None, "path": "in/0.png"}]
     file = written(root / "f.parquet", {"image": pa.array(cells, IMAGE)})
     (batch,) = read_batches([file], [found_columns(file)])
-    assert batch.pictures == [data, None, root / "in" / "0.png"]
+    assert batch.inputs == [data, None, root / "in" / "0.png"]
 
 
 @pytest.mark.parametrize("kind", [pa.null(), pa.int64(), pa.list_(pa.string())], ids=str)
@@ -107,7 +107,7 @@ def test_a_path_of_another_type_is_none(root: Path, kind: pa.DataType) -> None:
     column = pa.array([{"bytes": b"x"}, {"bytes": None}], pa.struct([("path", kind), ("bytes", pa.binary())]))
     file = written(root / "f.parquet", {"image": column})
     (batch,) = read_batches([file], [found_columns(file)])
-    assert batch.pictures == [b"x", None]
+    assert batch.inputs == [b"x", None]
 
 
 def test_what_cannot_be_read_fails_alone(root: Path) -> None:

@@ -39,7 +39,7 @@ def test_order_is_kept_for_any_number_of_workers(workers: int | None) -> None:
     """Pixels, rows, ids and hashes come in the order of the rows."""
     pixels, pngs = grey_pngs(40)
     decoded = list(decode_batches(batches_of(pngs, 3), SHAPE, workers=workers))
-    assert np.array_equal(np.concatenate([batch.pixels for batch in decoded]), pixels)
+    assert np.array_equal(np.concatenate([batch.decoded for batch in decoded]), pixels)
     assert np.concatenate([batch.rows for batch in decoded]).tolist() == list(range(40))
     assert [name for batch in decoded for name in batch.ids or []] == [str(row) for row in range(40)]
     assert [h for batch in decoded for h in batch.hashes] == [content_hash(png) for png in pngs]
@@ -51,7 +51,7 @@ def test_broken_picture_fails_alone_and_is_named() -> None:
     rows: list[bytes | None] = [pngs[0], pngs[1][:40], pngs[2], None, pngs[4]]
     source = SourceBatch(2, 100, list("abcde"), ["x", "x", None, "y", "y"], rows, ["g", "g", "h", None, None])
     (batch,) = decode_batches([source], SHAPE)
-    assert np.array_equal(batch.pixels, pixels[[0, 2, 4]])
+    assert np.array_equal(batch.decoded, pixels[[0, 2, 4]])
     assert batch.rows.tolist() == [100, 102, 104]
     assert batch.rows.dtype == np.int64
     assert batch.ids == ["a", "c", "e"]
@@ -65,7 +65,7 @@ def test_broken_picture_fails_alone_and_is_named() -> None:
 def test_batch_of_failures_only_is_empty() -> None:
     """A batch in which nothing decodes still accounts for its rows."""
     (batch,) = decode_batches([SourceBatch(0, 0, None, None, [b"", None])], SHAPE)
-    assert batch.pixels.shape == (0, 6, 6, 1)
+    assert batch.decoded.shape == (0, 6, 6, 1)
     assert batch.rows.tolist() == []
     assert len(batch.failures) == 2
 
@@ -159,4 +159,4 @@ def test_real_digits_equal_their_raw_pixels() -> None:
     with pq.ParquetFile(real("mnist/test_raw.parquet")) as raw:
         table = next(raw.iter_batches(batch_size=len(first.rows)))
     assert first.ids == table["id"].to_pylist()
-    assert np.array_equal(first.pixels[..., 0], table["image"].to_numpy_ndarray())
+    assert np.array_equal(first.decoded[..., 0], table["image"].to_numpy_ndarray())

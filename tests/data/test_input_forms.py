@@ -218,7 +218,7 @@ def test_a_row_of_raw_pixels_may_be_null(tmp_path: Path) -> None:
         file = written(tmp_path / f"{number}.parquet", {"image": pa.array(cells, kind)})
         failed = [row for row, _ in failures_of(file, PictureShape(2, 2, 1), TWO_BY_TWO)]
         assert failed == ([1] if number else [1, 2])
-        last = decoded(file, PictureShape(2, 2, 1), TWO_BY_TWO)[-1].pixels[-1]
+        last = decoded(file, PictureShape(2, 2, 1), TWO_BY_TWO)[-1].decoded[-1]
         assert last.ravel().tolist() == [9, 10, 11, 12]
     nothing = written(tmp_path / "nothing.parquet", {"image": pa.array([None, None], pa.binary(4))})
     assert len(failures_of(nothing, PictureShape(2, 2, 1), TWO_BY_TWO)) == 2
@@ -296,7 +296,7 @@ def test_a_damaged_picture_fails_alone(tmp_path: Path) -> None:
     pictures[4] = pictures[4][:50]
     file = written(tmp_path / "f.parquet", {"id": [f"row {row}" for row in range(9)], "image": pictures})
     batches = decoded(file, SIDES)
-    assert sum(len(batch.pixels) for batch in batches) == 8
+    assert sum(len(batch.decoded) for batch in batches) == 8
     (failure,) = chain.from_iterable(batch.failures for batch in batches)
     assert (failure.row, failure.id) == (4, "row 4")
     assert "cannot be decoded" in failure.reason
@@ -316,6 +316,6 @@ def test_a_decompression_bomb_fails_alone(tmp_path: Path) -> None:
 def test_real_raw_digits_are_the_real_pngs() -> None:
     """MNIST's ten thousand test digits are the same arrays, ids and labels as tensors and as PNGs."""
     raw, png = (decoded(real(f"mnist/{name}.parquet"), PictureShape(28, 28, 1)) for name in ("test_raw", "test"))
-    assert np.array_equal(*(np.concatenate([batch.pixels for batch in batches]) for batches in (raw, png)))
+    assert np.array_equal(*(np.concatenate([batch.decoded for batch in batches]) for batches in (raw, png)))
     for part in ("ids", "labels"):
         assert [getattr(batch, part) for batch in raw] == [getattr(batch, part) for batch in png]

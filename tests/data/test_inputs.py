@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from labelsvc.data.cache import PixelWriter, open_pixels
+from labelsvc.data.cache import InputWriter, open_decoded
 from labelsvc.data.inputs import InputPart, Inputs
 from labelsvc.records import PictureShape, Pixels, SampleNumbers
 
@@ -30,9 +30,9 @@ def part(values: SampleNumbers, seed: int) -> InputPart:
 def mapped(folder: Path, pixels: Pixels) -> Pixels:
     """Write pictures to a folder of the cache, and return them as they are mapped from there."""
     _, height, width, channels = pixels.shape
-    with PixelWriter(folder, PictureShape(height, width, channels)) as writer:
+    with InputWriter(folder, PictureShape(height, width, channels)) as writer:
         writer.append(pixels)
-    opened = open_pixels(folder)
+    opened = open_decoded(folder)
     assert opened is not None
     return opened
 
@@ -44,7 +44,7 @@ def test_gather_equals_fancy_indexing(seed: int) -> None:
     everything = rng.choice(1000, 60, replace=False).astype(np.int64)
     parts = [part(np.sort(block), seed) for block in np.split(everything, [20, 21])]
     by_number = {
-        int(number): p.pixels[position] for p in parts for number, position in zip(p.numbers, p.positions, strict=True)
+        int(number): p.decoded[position] for p in parts for number, position in zip(p.numbers, p.positions, strict=True)
     }
     asked = rng.choice(everything, 200)
     expected = np.stack([by_number[int(number)] for number in asked])
@@ -64,7 +64,7 @@ def test_unknown_numbers_are_our_mistake() -> None:
 def test_number_in_two_parts_comes_from_the_first() -> None:
     """A sample that several datasets hold is taken from the first of them."""
     first, second = part(numbers(1, 2), 0), part(numbers(2, 3), 1)
-    assert np.array_equal(Inputs([first, second]).gather(numbers(2))[0], first.pixels[first.positions[1]])
+    assert np.array_equal(Inputs([first, second]).gather(numbers(2))[0], first.decoded[first.positions[1]])
 
 
 def test_nothing_asked_gives_nothing() -> None:

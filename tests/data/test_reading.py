@@ -47,13 +47,13 @@ def test_rows_keep_their_order_over_files_and_row_groups(tmp_path: Path) -> None
         picture_file(tmp_path / f"{number}.parquet", rows, row_group_size=4) for number, rows in enumerate(pictures)
     ]
     batches = list(read_batches(files, [PICTURES_ONLY] * 2, rows=7))
-    assert [picture for batch in batches for picture in batch.pictures] == pictures[0] + pictures[1]
+    assert [picture for batch in batches for picture in batch.inputs] == pictures[0] + pictures[1]
     ids = [name for batch in batches for name in batch.ids or []]
     assert ids == [f"0-{row}" for row in range(23)] + [f"1-{row}" for row in range(9)]
     for before, after in pairwise(batches):
         same = before.file == after.file
-        assert after.first_row == (before.first_row + len(before.pictures) if same else 0)
-    assert max(len(batch.pictures) for batch in batches) <= 7
+        assert after.first_row == (before.first_row + len(before.inputs) if same else 0)
+    assert max(len(batch.inputs) for batch in batches) <= 7
     assert row_count(files) == 32
 
 
@@ -64,7 +64,7 @@ def test_pictures_are_read_from_every_kind_of_column(tmp_path: Path, kind: pa.Da
     column = images(pictures, kind) if pa.types.is_struct(kind) else pa.array(pictures, kind)
     file = written(tmp_path / "f.parquet", {"image": column})
     (batch,) = read_batches([file], [find_columns(read_schema(file), ColumnNames(), where="f")])
-    assert batch.pictures == pictures
+    assert batch.inputs == pictures
     assert batch.ids is None
     assert batch.labels is None
 
@@ -73,7 +73,7 @@ def test_null_struct_is_no_picture(tmp_path: Path) -> None:
     """A row whose whole struct is null has no picture."""
     file = written(tmp_path / "f.parquet", {"image": pa.array([None, {"bytes": b"x", "path": None}], IMAGE)})
     (batch,) = read_batches([file], [Columns("image", None, None)])
-    assert batch.pictures == [None, b"x"]
+    assert batch.inputs == [None, b"x"]
 
 
 @pytest.mark.parametrize(
@@ -282,9 +282,9 @@ def test_large_pictures_come_fewer_at_a_time(tmp_path: Path, monkeypatch: pytest
     """A batch holds about as many rows as fit its bytes, and never fewer than one."""
     file = picture_file(tmp_path / "f.parquet", [bytes([row]) * 1000 for row in range(20)])
     monkeypatch.setattr(reading, "BATCH_BYTES", 5000)
-    assert {len(batch.pictures) for batch in read_batches([file], [PICTURES_ONLY])} <= {4, 5}
+    assert {len(batch.inputs) for batch in read_batches([file], [PICTURES_ONLY])} <= {4, 5}
     monkeypatch.setattr(reading, "BATCH_BYTES", 1)
-    assert {len(batch.pictures) for batch in read_batches([file], [PICTURES_ONLY])} == {1}
+    assert {len(batch.inputs) for batch in read_batches([file], [PICTURES_ONLY])} == {1}
 
 
 def test_raw_pictures_come_in_bounded_batches_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -295,9 +295,9 @@ def test_raw_pictures_come_in_bounded_batches_too(tmp_path: Path, monkeypatch: p
         cells = rows if pa.types.is_fixed_size_binary(kind) else [list(row) for row in rows]
         file = written(tmp_path / "f.parquet", {"image": pa.array(cells, kind)})
         batches = list(read_batches([file], [Columns("image", None, None, shape=(10, 100))]))
-        assert sum(len(batch.pictures) for batch in batches) == 20
+        assert sum(len(batch.inputs) for batch in batches) == 20
         if most == 2:
-            assert max(len(batch.pictures) for batch in batches) == most
+            assert max(len(batch.inputs) for batch in batches) == most
 
 
 def test_sample_is_spread_over_files(tmp_path: Path) -> None:
@@ -319,4 +319,4 @@ def test_real_file_reads_as_pyarrow_reads_it() -> None:
     assert [i for batch in batches for i in batch.ids or []] == table["id"].to_pylist()
     assert [name for batch in batches for name in batch.labels or []] == table["label"].to_pylist()
     expected = [row["bytes"] for row in table["image"].to_pylist()]
-    assert [data for batch in batches for data in batch.pictures] == expected
+    assert [data for batch in batches for data in batch.inputs] == expected

@@ -60,7 +60,7 @@ def test_an_object_is_read_as_a_file_is(store: Bucket, tmp_path: Path) -> None:
     sources = surveyed(find_sources([uri]), tmp_path)
     assert [(one.name, one.rows, one.key) for one in sources] == [(uri, 9, "id")]
     (batch,) = read(sources)
-    assert (batch.pixels == pixels).all()
+    assert (batch.decoded == pixels).all()
 
 
 def test_a_prefix_is_a_folder(store: Bucket, tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ def test_pictures_in_a_store(store: Bucket, tmp_path: Path) -> None:
     store.remove("three/2/p.png")
     (batch,) = read(sources)
     assert batch.ids == ["0/p.png", "1/p.png", "3/p.png"]
-    assert (batch.pixels == pixels[[0, 1, 3]]).all()
+    assert (batch.decoded == pixels[[0, 1, 3]]).all()
     assert [(one.row, one.id, "there is no file" in one.reason) for one in batch.failures] == [(2, "2/p.png", True)]
 
 
@@ -99,7 +99,7 @@ def test_paths_lead_into_the_store(store: Bucket, tmp_path: Path) -> None:
     cells = pa.array([{"bytes": None, "path": path} for path in paths])
     uri = store.put("four/paths.parquet", written(tmp_path / "paths.parquet", {"image": cells}))
     (batch,) = read(surveyed(find_sources([uri]), tmp_path))
-    assert (batch.pixels == pixels).all()
+    assert (batch.decoded == pixels).all()
     assert [(one.row, "leads outside s3://digits/four" in one.reason) for one in batch.failures] == [
         (1, True),
         (2, True),

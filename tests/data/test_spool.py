@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from labelsvc.data.cache import open_pixels
+from labelsvc.data.cache import open_decoded
 from labelsvc.data.decoding import DecodedBatch, FailedRow
 from labelsvc.data.spool import SCHEMA, spool
 from labelsvc.records import PictureShape
@@ -32,7 +32,7 @@ def test_positions_lead_from_rows_to_pixels(tmp_path: Path, *, ids: bool) -> Non
     batches[1] = DecodedBatch(**{**vars(batches[1]), "failures": (failed,)})
     handed_on = list(spool(batches, tmp_path / "cache", tmp_path / "rows.parquet", SHAPE))
     table = pq.read_table(tmp_path / "rows.parquet")
-    pixels = open_pixels(tmp_path / "cache")
+    pixels = open_decoded(tmp_path / "cache")
     assert [part.failures for part in handed_on] == [(), (failed,)]
     assert table.schema.equals(SCHEMA)
     assert pixels is not None
@@ -57,5 +57,5 @@ def test_a_pass_that_stops_leaves_no_cache(tmp_path: Path) -> None:
     )
     next(passing)
     passing.close()  # type: ignore[attr-defined]
-    assert open_pixels(tmp_path / "cache") is None
+    assert open_decoded(tmp_path / "cache") is None
     assert not (tmp_path / "cache").exists()

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from labelsvc import networks
 from labelsvc.errors import UsageError
-from labelsvc.networks import NETWORKS, PictureClassifier
+from labelsvc.networks import NETWORKS, Classifier
 from labelsvc.records import PictureShape, Preprocessing
 
 SHAPES = [PictureShape(8, 8, 1), PictureShape(28, 28, 1), PictureShape(32, 32, 3)]
@@ -16,7 +16,7 @@ CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 EVERY = pytest.mark.parametrize("name", NETWORKS)
 
 
-def make(name: str, shape: PictureShape = SHAPES[0], *, seed: int = 0) -> PictureClassifier:
+def make(name: str, shape: PictureShape = SHAPES[0], *, seed: int = 0) -> Classifier:
     """Return a network for five classes."""
     preprocessing = Preprocessing(shape, (0.4,) * shape.channels, (0.2,) * shape.channels)
     return networks.build(name, preprocessing, 5, seed=seed)
@@ -83,7 +83,7 @@ def test_every_weight_learns(name: str) -> None:
 def test_the_network_normalises_for_itself() -> None:
     """What the body sees is the picture less the mean, divided by the deviation, per channel."""
     shape = PictureShape(2, 2, 3)
-    network = PictureClassifier(torch.nn.Flatten(), Preprocessing(shape, (0.1, 0.2, 0.3), (1.0, 2.0, 4.0)))
+    network = Classifier(torch.nn.Flatten(), Preprocessing(shape, (0.1, 0.2, 0.3), (1.0, 2.0, 4.0)))
     seen = network(torch.full((1, 3, 2, 2), 0.5)).view(3, 4)
     torch.testing.assert_close(seen, torch.tensor([[0.4], [0.15], [0.05]]).expand(3, 4))
 

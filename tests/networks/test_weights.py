@@ -10,11 +10,11 @@ import torch
 
 from labelsvc import networks
 from labelsvc.errors import InputError
-from labelsvc.networks import NETWORKS, PictureClassifier, weights
+from labelsvc.networks import NETWORKS, Classifier, weights
 from labelsvc.records import PictureShape, Preprocessing
 
 
-def make(name: str = "convnet", *, seed: int = 0) -> PictureClassifier:
+def make(name: str = "convnet", *, seed: int = 0) -> Classifier:
     """Return a network for colour pictures."""
     return networks.build(name, Preprocessing(PictureShape(8, 8, 3), (0.5,) * 3, (0.25,) * 3), 4, seed=seed)
 

@@ -84,7 +84,7 @@ class Task:
     def labels_file(self, labels: Mapping[str, str | None], *, met: tuple[int, ...] = ()) -> LabelsFile:
         """Return a file of labels by id."""
         rows = pa.table({"id": pa.array(labels, pa.string()), "label": pa.array(labels.values(), pa.string())})
-        alone = replace(self.dataset(), name="more", files=(), shape=None, kind="labels", labels_uri="more.csv")
+        alone = replace(self.dataset(), name="more", files=(), shape=None, labels_uri="more.csv")
         return LabelsFile(Brought("more.csv", rows), alone, met)
 
     def arrive(

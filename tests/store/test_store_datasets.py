@@ -181,7 +181,7 @@ def test_an_ingest_is_found_again(animals: Task) -> None:
 def test_nothing_is_found_before_the_first(task: Task) -> None:
     """Asking before the first ingest makes no store."""
     assert datasets.find_dataset(task.store, "d1", "train") is None
-    assert datasets.picture_shape(task.store) is None
+    assert datasets.input_shape(task.store) is None
     assert not task.store.path.exists()
 
 
@@ -191,7 +191,7 @@ def test_the_cache_can_be_made_again(animals: Task) -> None:
     assert (first.dataset_no, first.role, first.rows) == (1, "train", 8)
     assert [file.uri for file in first.files] == ["digits.parquet"]
     assert second.role == "test"
-    assert datasets.picture_shape(animals.store) == PictureShape(28, 28, 1)
+    assert datasets.input_shape(animals.store) == PictureShape(28, 28, 1)
 
 
 def test_labels_for_the_pool_count_as_train(animals: Task) -> None:

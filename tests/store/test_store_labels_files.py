@@ -57,10 +57,10 @@ def test_labels_alone_are_for_the_samples_there_are(animals: Task) -> None:
 
 def test_a_dataset_of_labels_alone_has_no_pictures(animals: Task) -> None:
     """It is recorded with the labels file, and neither the cache nor the workspace's shape knows of it."""
-    before, shape = datasets.datasets(animals.store), datasets.picture_shape(animals.store)
+    before, shape = datasets.datasets(animals.store), datasets.input_shape(animals.store)
     animals.arrive(None, {"p2": "dog"})
     assert datasets.datasets(animals.store) == before
-    assert datasets.picture_shape(animals.store) == shape
+    assert datasets.input_shape(animals.store) == shape
     recorded = animals.ask("SELECT kind, labels_uri, height, rows FROM dataset ORDER BY dataset_no DESC LIMIT 1")
     assert recorded == [("labels", "more.csv", None, 1)]
 

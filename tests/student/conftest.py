@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from training.bars import bars, lesson, plan, small, trained
 
-from labelsvc.networks import PictureClassifier
+from labelsvc.networks import Classifier
 from labelsvc.student import infer
 from labelsvc.student.export import export
 from labelsvc.student.infer import Student
@@ -16,13 +16,13 @@ from .exported import Exported, model
 
 
 @pytest.fixture(scope="session")
-def classifier() -> PictureClassifier:
+def classifier() -> Classifier:
     """Give a network that tells bars apart."""
     return trained(lesson(), plan(small("supervised"), 40))[0].student.network
 
 
 @pytest.fixture(scope="session")
-def exported(classifier: PictureClassifier, tmp_path_factory: pytest.TempPathFactory) -> Exported:
+def exported(classifier: Classifier, tmp_path_factory: pytest.TempPathFactory) -> Exported:
     """Give the network's file, alone in its folder."""
     path = tmp_path_factory.mktemp("exported") / "student.onnx"
     return Exported(path, export(classifier, model(), path, pixels=bars(20)[0]))

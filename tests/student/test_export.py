@@ -14,7 +14,7 @@ from training.bars import bars, network
 
 from labelsvc import networks
 from labelsvc.errors import LabelsvcError
-from labelsvc.networks import NETWORKS, PictureClassifier
+from labelsvc.networks import NETWORKS, Classifier
 from labelsvc.records import PictureShape, Preprocessing
 from labelsvc.student import export as room
 from labelsvc.student.export import LARGEST_DIFFERENCE, Graph, compare, export
@@ -25,9 +25,7 @@ from .exported import NAMES, TEMPERATURE, Exported, model
 pytestmark = pytest.mark.seconds
 
 
-def test_the_file_answers_as_the_network_does(
-    exported: Exported, student: Student, classifier: PictureClassifier
-) -> None:
+def test_the_file_answers_as_the_network_does(exported: Exported, student: Student, classifier: Classifier) -> None:
     """The file's probabilities are softmax(logits / T) of the pictures / 255, on rows it was not checked on too."""
     assert exported.parity.holds
     assert exported.parity.rows == 20
@@ -108,7 +106,7 @@ def test_parity_is_about_probabilities_and_clear_answers() -> None:
     assert not compare(rows, np.full_like(rows, np.nan)).holds
 
 
-def test_the_graph_is_softmax_of_tempered_logits(classifier: PictureClassifier) -> None:
+def test_the_graph_is_softmax_of_tempered_logits(classifier: Classifier) -> None:
     """A higher temperature makes the graph less sure, and changes no answer."""
     image = torch.from_numpy(bars(9)[0])
     with torch.no_grad():

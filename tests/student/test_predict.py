@@ -308,5 +308,5 @@ def test_an_error_in_any_thread_ends_the_work(student: Student, damaged: Path, m
 def test_large_pictures_make_small_parts() -> None:
     """A part of photos is finished in bounded time and memory, whatever is asked of each."""
     photo = PictureShape(224, 224, 3)
-    assert parts.rows_of_a_part(photo.values, 64) * photo.values <= parts.PART_PIXELS
+    assert parts.rows_of_a_part(photo.bytes, 64) * photo.bytes <= parts.PART_PIXELS
     assert parts.rows_of_a_part(64, 4_000) * 4_000 <= parts.PART_BYTES

@@ -13,7 +13,7 @@ from labelsvc import networks, views
 from labelsvc.data.inputs import InputPart, Inputs
 from labelsvc.methods import make
 from labelsvc.methods.contract import Method
-from labelsvc.networks import PictureClassifier
+from labelsvc.networks import Classifier
 from labelsvc.records import ClassCodes, PictureShape, Pixels, Preprocessing
 from labelsvc.training.lesson import Lesson
 from labelsvc.training.loop import Plan, State, begin, run
@@ -67,7 +67,7 @@ def words(pool: int) -> Float[Tensor, "pool classes"]:
     return 0.1 + 0.7 * torch.eye(CLASSES)[classes]
 
 
-def network(number: int = 0, *, seed: int = 0) -> PictureClassifier:
+def network(number: int = 0, *, seed: int = 0) -> Classifier:
     """Return a fresh small convnet, the same for the same number and seed."""
     seed += 100 * number
     return networks.build("convnet", PREPROCESSING, CLASSES, seed=seed)

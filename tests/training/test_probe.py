@@ -10,7 +10,7 @@ import torch
 from labelsvc.errors import UsageError
 from labelsvc.methods.contract import Course, Turn
 from labelsvc.methods.supervised import Supervised
-from labelsvc.networks import PictureClassifier
+from labelsvc.networks import Classifier
 from labelsvc.training import probe
 from labelsvc.training.probe import kept_bytes, steps_for
 
@@ -24,7 +24,7 @@ class Clock:
         self.now, self.steps = 100.0, 0
         self._each, self._first = each, first
 
-    def network(self, number: int = 0) -> PictureClassifier:
+    def network(self, number: int = 0) -> Classifier:
         """Return a network that takes this clock's time."""
         timed = network(number)
         timed.register_forward_hook(self._tick)

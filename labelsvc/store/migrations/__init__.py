@@ -21,4 +21,4 @@ class Migration:
         return resources.files(__name__).joinpath(f"{self.number:04}_{self.name}.sql").read_text("utf-8")
 
 
-MIGRATIONS = (Migration(1, "first"),)
+MIGRATIONS = (Migration(1, "first"), Migration(2, "tables"))
