@@ -125,7 +125,7 @@ def _refuse_mixed(sources: Sequence[Source], known: InputShape | None) -> None:
                 raise InputError(
                     f"{holder} holds {KINDS[kind]}, and {path} {KINDS[names.kind]} "
                     f"({', '.join(map(repr, names.inputs[:5]))}); a workspace is for one kind of input: name the "
-                    "column with --image-column, --vector-column or --features, or ingest the file elsewhere (--workspace)"
+                    "column with --image-column, --vector-column or --features, or ingest it elsewhere (--workspace)"
                 )
 
 

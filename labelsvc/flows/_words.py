@@ -123,7 +123,7 @@ def _answers(
     """Ask the model about samples, block by block; about none, it says nothing."""
     if not len(numbers):
         return
-    device = next(network.parameters()).device
+    device = network.mean.device
     rows = passing_rows(numbers, open_inputs(session.workspace, session.store, numbers), device)
     yield from predict_rows(network, rows, model.temperature, neighbourhood)
 

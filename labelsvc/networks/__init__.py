@@ -54,8 +54,14 @@ class Classifier(nn.Module):
     def explained(
         self, inputs: Float[Tensor, "batch ..."]
     ) -> tuple[Float[Tensor, "batch classes"], Float[Tensor, "batch features"]]:
-        """Return logits, and the features that the layer of the classes made them of, as float32."""
-        *_, head = (module for module in self.body.modules() if isinstance(module, nn.Linear))
+        """Return logits, and the features that the layer of the classes made them of, as float32.
+
+        A body without such a layer, which is no network, makes them of its inputs.
+        """
+        heads = [module for module in self.body.modules() if isinstance(module, nn.Linear)]
+        if not heads:
+            return self(inputs), inputs.float()
+        head = heads[-1]
         shown: list[Tensor] = []
         handle = head.register_forward_pre_hook(lambda _, inputs: shown.append(inputs[0]))
         try:
