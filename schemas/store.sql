@@ -76,6 +76,7 @@ CREATE TABLE dataset (
     outcome JSON NOT NULL,
     run_id VARCHAR NOT NULL,
     created_at TIMESTAMP NOT NULL,
+    shape JSON,
     CHECK(("role" IN ('train', 'test')))
 );
 

@@ -134,7 +134,8 @@ def _with_input(columns: Columns, schema: pa.Schema, wanted: ColumnNames, where:
     features = named or tuple(
         one.name for one in schema if one.name not in others and (kind_of(one.type) or pa.types.is_null(one.type))
     )
-    if not features or (not named and all(_names_a_picture(schema.field(name)) for name in features)):
+    texts = not named and all(is_text(schema.field(name).type) for name in features)
+    if not features or (texts and any(_names_a_picture(name) for name in features)):
         raise InputError(
             f"{where} has no picture column (encoded pictures as struct{{bytes, path}} or binary, paths with "
             "--image-root, raw bytes with --shape), no vectors (lists of floats) and no features (numbers, texts, "
@@ -212,15 +213,15 @@ def _only_vector(schema: pa.Schema, wanted: ColumnNames, where: str) -> str | No
     return str(found[0]) if found else None
 
 
-def _names_a_picture(field: pa.Field) -> bool:
-    """Say whether a column may be paths of pictures, for which the user forgot to tell where they start."""
-    return is_text(field.type) and field.name.lower().replace("_", "") in PATH_NAMES
+def _names_a_picture(name: str) -> bool:
+    """Say whether a column of texts may be paths of pictures."""
+    return name.lower().replace("_", "") in PATH_NAMES
 
 
 def _tells(name: str, kind: pa.DataType, wanted: ColumnNames) -> bool:
     """Say whether a column's name says that it holds pictures, which its type allows."""
     if is_text(kind):
-        return wanted.root is not None and name.lower().replace("_", "") in PATH_NAMES
+        return wanted.root is not None and _names_a_picture(name)
     return name.lower() in PICTURE_NAMES and _holds_pictures(kind)
 
 

@@ -20,7 +20,7 @@ from labelsvc.flows._room import Assignment, Room, enter
 from labelsvc.flows._session import Session, open_store
 from labelsvc.flows._taught import foreseen, refuse_unneeded
 from labelsvc.labeling.outlook import Evidence, Promise, Verdict, gather, judge, promise
-from labelsvc.labeling.patches import patch_features
+from labelsvc.labeling.patches import plain_features
 from labelsvc.methods import make
 from labelsvc.records import SILENCE, LabeledSamples, Listener, RowCount, SampleNumbers
 from labelsvc.store import certificates, datasets, samples
@@ -145,7 +145,7 @@ def _evidence(place: Workspace, task: _Task, config: PlanConfig, listener: Liste
     listener.note(f"looking at {len(numbers):,} labeled rows and {len(some):,} of the pool")
     shown = np.concatenate([numbers, some])
     rows = rows_to_ask(place, task.store, shown, device=config.train.device) if len(shown) else None
-    features = patch_features(rows, seed=config.train.seed) if rows else np.empty((0, 1), np.float32)
+    features = plain_features(rows, seed=config.train.seed) if rows else np.empty((0, 1), np.float32)
     return gather(
         features[: len(numbers)],
         classes,

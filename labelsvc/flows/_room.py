@@ -100,7 +100,7 @@ class Room:
             labeled=self.rows(labeled.numbers),
             classes=torch.from_numpy(labeled.classes.astype(np.int64)),
             pool=self.rows(self.assignment.pool) if self.assignment.method.needs_pool else None,
-            views=views.find(self.views),
+            views=views.find(self.views, self.inputs.shape),
             prior=torch.from_numpy(prior / max(prior.sum(), 1)).float(),
             targets=None if targets is None else torch.from_numpy(targets),
         )

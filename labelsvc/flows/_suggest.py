@@ -21,7 +21,7 @@ from labelsvc.flows._models import is_kept, newest, open_network
 from labelsvc.flows._session import open_store, recorded, versions
 from labelsvc.flows._words import shown
 from labelsvc.labeling.calibrate import probabilities
-from labelsvc.labeling.patches import Features, compact, patch_features
+from labelsvc.labeling.patches import Features, compact, plain_features
 from labelsvc.labeling.pool import candidates, read_predictions
 from labelsvc.labeling.select import among
 from labelsvc.labeling.suggest import Suggested
@@ -192,7 +192,7 @@ def _asked(workspace: Workspace, model: Model, rows: Rows, asked: SampleNumbers)
 
 def _places(workspace: Workspace, model: Model, rows: Rows, seed: int) -> Features:
     """Return where rows lie, by what the model's network makes of them and by their patches."""
-    parts = [compact(patch_features(rows, seed=seed), DIMENSIONS, seed=seed)]
+    parts = [compact(plain_features(rows, seed=seed), DIMENSIONS, seed=seed)]
     if is_kept(workspace, model):
         network = open_network(workspace, model).to(rows.device)
         parts.append(compact(features_of(network, rows), DIMENSIONS, seed=seed))

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from sklearn.utils.extmath import randomized_svd
 from torch import Tensor, nn
 
+from labelsvc.records import PictureShape
 from labelsvc.training.rows import Rows
 
 FILTERS = 96
@@ -33,8 +34,16 @@ Features = NDArray[np.floating]
 
 
 @torch.inference_mode()
+def plain_features(rows: Rows, *, seed: int) -> NDArray[np.float32]:
+    """Return features [rows, features] of all rows that no training made: of tables and vectors those that there are."""
+    if isinstance(rows.source.shape, PictureShape):
+        return patch_features(rows, seed=seed)
+    return np.concatenate([block.cpu().numpy() for block in rows.blocks(BLOCK)])
+
+
+@torch.inference_mode()
 def patch_features(rows: Rows, *, seed: int) -> NDArray[np.float32]:
-    """Return the features [rows, features] of all rows; the patches are drawn from them by ``seed``."""
+    """Return the features [rows, features] of pictures; the patches are drawn from them by ``seed``."""
     rng = np.random.default_rng(seed)
     some = torch.from_numpy(np.sort(rng.permutation(len(rows))[:PICTURES]))
     filters = _filters(torch.cat([_shrunk(rows.take(some[at : at + BLOCK])) for at in range(0, len(some), BLOCK)]), rng)

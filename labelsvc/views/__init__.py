@@ -30,23 +30,27 @@ class Views:
     strong: View
 
 
-VIEWS: Mapping[str, Views] = {
+PICTURE_VIEWS: Mapping[str, Views] = {
     "glyphs": Views(glyphs_weak, glyphs_strong),
     "photos": Views(photos_weak, photos_strong),
+    "none": Views(unchanged, unchanged),
+}
+FEATURE_VIEWS: Mapping[str, Views] = {
     "features": Views(features_weak, features_strong),
     "none": Views(unchanged, unchanged),
 }
 
 
-def find(name: str) -> Views:
-    """Return the views called ``name``.
+def find(name: str, shape: InputShape | None = None) -> Views:
+    """Return the views called ``name`` of inputs of a shape, of pictures where none is given.
 
     Raises:
-        UsageError: no views have that name.
+        UsageError: no views of such inputs have that name.
     """
-    if name not in VIEWS:
-        raise UsageError(f"no views are called {name!r}; there are auto, {', '.join(VIEWS)}")
-    return VIEWS[name]
+    fitting = PICTURE_VIEWS if shape is None or isinstance(shape, PictureShape) else FEATURE_VIEWS
+    if name not in fitting:
+        raise UsageError(f"no views are called {name!r}; there are auto, {', '.join(fitting)}")
+    return fitting[name]
 
 
 def choose(shape: InputShape) -> tuple[str, str]:

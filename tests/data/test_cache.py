@@ -139,7 +139,7 @@ def test_source_that_changed_cannot_be_rebuilt(tmp_path: Path) -> None:
 def test_other_number_of_pictures_cannot_be_rebuilt(tmp_path: Path) -> None:
     """Where other rows decode than at ingest, positions would shift: that is an error."""
     ingested = source(picture_file(tmp_path / "a.parquet", grey_pngs(3)[1]))
-    with pytest.raises(InputError, match=r"3 pictures of .* can be decoded now, 4 could"):
+    with pytest.raises(InputError, match=r"3 rows of .* can be decoded now, 4 could"):
         rebuild(tmp_path / "d", [ingested], shape=SHAPE, rows=4)
     assert open_decoded(tmp_path / "d") is None
 

@@ -44,10 +44,29 @@ def test_several_pictures_are_an_error_that_names_them() -> None:
     assert found({"image": IMAGE, "depth": IMAGE}, image="depth").image == "depth"
 
 
-def test_no_picture_is_an_error_that_lists_columns_and_types() -> None:
-    """Without a picture column, the message lists what there is."""
-    with pytest.raises(InputError, match=r"f\.parquet has no picture column.*id \(string\), age \(int32\)"):
-        found({"id": pa.string(), "age": pa.int32()})
+def test_nothing_to_learn_from_is_an_error_that_lists_columns_and_types() -> None:
+    """Without pictures, vectors and features, the message lists what there is."""
+    with pytest.raises(InputError, match=r"f\.parquet has no picture column.*id \(string\), raw \(list"):
+        found({"id": pa.string(), "raw": pa.list_(pa.int8())})
+
+
+def test_without_pictures_a_file_is_a_table_or_vectors() -> None:
+    """All other columns that may be features are; a column of vectors goes before them, unless they are named."""
+    kinds = {"id": pa.string(), "age": pa.int32(), "job": pa.string(), "label": pa.string(), "seen": pa.timestamp("us")}
+    assert found(kinds) == Columns(None, "id", "label", features=("age", "job", "seen"))
+    embedded = kinds | {"embedding": pa.list_(pa.float16(), 8)}
+    assert found(embedded) == Columns(None, "id", "label", vector="embedding")
+    assert found(embedded, features=("job",)).features == ("job",)
+    assert found(kinds, exclude=("job", "age")).features == ("seen",)
+    with pytest.raises(InputError, match="'embedding', 'other'; name one with --vector-column"):
+        found(embedded | {"other": pa.list_(pa.float32())})
+    assert found(embedded | {"other": pa.list_(pa.float32())}, vector="other").vector == "other"
+
+
+def test_a_picture_goes_before_all_else() -> None:
+    """A file with pictures is one of pictures, whatever else it holds."""
+    kinds = {"image": IMAGE, "age": pa.int32(), "embedding": pa.list_(pa.float32(), 8)}
+    assert found(kinds).kind == "image"
 
 
 @pytest.mark.parametrize("which", ["image", "id", "label"])

@@ -57,7 +57,7 @@ def test_unknown_numbers_are_our_mistake() -> None:
     """A number that no part has is never answered with another's picture."""
     inputs = Inputs([part(numbers(2, 4, 6), 0)])
     for asked in (numbers(1), numbers(4, 5), numbers(7)):
-        with pytest.raises(AssertionError, match="no picture of sample"):
+        with pytest.raises(AssertionError, match="no input of sample"):
             inputs.gather(asked)
 
 

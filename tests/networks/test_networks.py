@@ -8,12 +8,12 @@ from torch import Tensor
 
 from labelsvc import networks
 from labelsvc.errors import UsageError
-from labelsvc.networks import NETWORKS, Classifier
+from labelsvc.networks import NETWORKS, PICTURE_NETWORKS, Classifier
 from labelsvc.records import PictureShape, Preprocessing
 
 SHAPES = [PictureShape(8, 8, 1), PictureShape(28, 28, 1), PictureShape(32, 32, 3)]
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
-EVERY = pytest.mark.parametrize("name", NETWORKS)
+EVERY = pytest.mark.parametrize("name", PICTURE_NETWORKS)
 
 
 def make(name: str, shape: PictureShape = SHAPES[0], *, seed: int = 0) -> Classifier:
@@ -124,7 +124,7 @@ def test_the_choice_is_reasoned(
     choice = networks.choose(shape, device, budget)
     assert choice.name == name
     assert reason in choice.reason
-    assert choice.name in NETWORKS
+    assert choice.name in PICTURE_NETWORKS
 
 
 @EVERY

@@ -10,7 +10,7 @@ import torch
 
 from labelsvc import networks
 from labelsvc.errors import InputError
-from labelsvc.networks import NETWORKS, Classifier, weights
+from labelsvc.networks import PICTURE_NETWORKS, Classifier, weights
 from labelsvc.records import PictureShape, Preprocessing
 
 
@@ -19,7 +19,7 @@ def make(name: str = "convnet", *, seed: int = 0) -> Classifier:
     return networks.build(name, Preprocessing(PictureShape(8, 8, 3), (0.5,) * 3, (0.25,) * 3), 4, seed=seed)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", PICTURE_NETWORKS)
 def test_weights_survive_the_file(name: str, tmp_path: Path) -> None:
     """What is loaded is what was saved, bit for bit, batch statistics and counters included."""
     saved, loaded = make(name, seed=1).train(), make(name, seed=2)

@@ -14,7 +14,7 @@ from training.bars import bars, network
 
 from labelsvc import networks
 from labelsvc.errors import LabelsvcError
-from labelsvc.networks import NETWORKS, Classifier
+from labelsvc.networks import PICTURE_NETWORKS, Classifier
 from labelsvc.records import PictureShape, Preprocessing
 from labelsvc.student import export as room
 from labelsvc.student.export import LARGEST_DIFFERENCE, Graph, compare, export
@@ -116,7 +116,7 @@ def test_the_graph_is_softmax_of_tempered_logits(classifier: Classifier) -> None
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", sorted({*NETWORKS} - {"convnet"}))
+@pytest.mark.parametrize("name", sorted({*PICTURE_NETWORKS} - {"convnet"}))
 def test_every_network_can_be_exported(name: str, tmp_path: Path) -> None:
     """Each network in the table becomes one file that answers as it does."""
     preprocessing = Preprocessing(PictureShape(32, 32, 3), (0.5,) * 3, (0.25,) * 3)

@@ -13,7 +13,7 @@ from training.bars import bars
 
 from labelsvc import networks
 from labelsvc.errors import LabelsvcError
-from labelsvc.networks import NETWORKS
+from labelsvc.networks import PICTURE_NETWORKS
 from labelsvc.records import PictureShape, Preprocessing
 from labelsvc.student.card import checked_format
 from labelsvc.student.export import export
@@ -156,7 +156,7 @@ def test_python_finds_its_modules_where_it_did(exported: Exported, tmp_path: Pat
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", sorted({*NETWORKS} - {"convnet"}))
+@pytest.mark.parametrize("name", sorted({*PICTURE_NETWORKS} - {"convnet"}))
 def test_every_network_takes_fewer_bits(name: str, tmp_path: Path) -> None:
     """Each network in the table becomes a sound file in fp16 and int8 that answers nearly as it does in fp32."""
     preprocessing = Preprocessing(PictureShape(32, 32, 3), (0.5,) * 3, (0.25,) * 3)

@@ -12,7 +12,7 @@ from labelsvc.methods import METHODS
 from labelsvc.optim.precision import find_dtype
 from labelsvc.training.predict import logits_of
 from labelsvc.training.rows import Rows
-from labelsvc.views import VIEWS
+from labelsvc.views import PICTURE_VIEWS
 
 from .bars import bars, lesson, plan, rows_of, small, trained
 
@@ -66,11 +66,11 @@ def test_both_devices_say_the_same() -> None:
     np.testing.assert_array_equal(there.argmax(axis=1), here.argmax(axis=1))
 
 
-@pytest.mark.parametrize("name", VIEWS)
+@pytest.mark.parametrize("name", PICTURE_VIEWS)
 def test_views_are_drawn_on_the_device(name: str) -> None:
     """Views take pictures and generator from the device and stay there, repeatably."""
     pictures = torch.rand(6, 3, 16, 16, device=CUDA)
-    for view in (VIEWS[name].weak, VIEWS[name].strong):
+    for view in (PICTURE_VIEWS[name].weak, PICTURE_VIEWS[name].strong):
         first, again = (view(pictures, torch.Generator(CUDA).manual_seed(1)) for _ in range(2))
         assert first.device == CUDA
         assert torch.equal(first, again)

@@ -11,12 +11,12 @@ from torch import Tensor
 from labelsvc import views
 from labelsvc.errors import UsageError
 from labelsvc.records import PictureShape
-from labelsvc.views import VIEWS, View
+from labelsvc.views import PICTURE_VIEWS, View
 from labelsvc.views.affine import AffineRange, random_affine
 from labelsvc.views.colour import jitter
 from labelsvc.views.cutout import cutout
 
-SIDES = {f"{name}-{side}": getattr(pair, side) for name, pair in VIEWS.items() for side in ("weak", "strong")}
+SIDES = {f"{name}-{side}": getattr(pair, side) for name, pair in PICTURE_VIEWS.items() for side in ("weak", "strong")}
 EVERY = pytest.mark.parametrize("view", SIDES.values(), ids=SIDES)
 EVERY_RANDOM = pytest.mark.parametrize(
     "view", [pytest.param(view, id=name) for name, view in SIDES.items() if not name.startswith("none")]
@@ -83,20 +83,20 @@ def test_no_view_is_the_picture_itself() -> None:
     """The views called none change nothing and draw nothing."""
     originals, drawing = pictures(3, 1, 12, 10), generator()
     before = drawing.get_state()
-    assert torch.equal(VIEWS["none"].weak(originals, drawing), originals)
-    assert torch.equal(VIEWS["none"].strong(originals, drawing), originals)
+    assert torch.equal(PICTURE_VIEWS["none"].weak(originals, drawing), originals)
+    assert torch.equal(PICTURE_VIEWS["none"].strong(originals, drawing), originals)
     assert torch.equal(drawing.get_state(), before)
 
 
 def test_glyphs_are_never_mirrored() -> None:
     """Every weak view of a glyph is closer to the glyph than to its mirror image."""
-    assert not mirrored(VIEWS["glyphs"].weak).any()
+    assert not mirrored(PICTURE_VIEWS["glyphs"].weak).any()
     assert not mirrored(lambda p, g: random_affine(p, views.pictures.GLYPH_STRONG, g)).any()
 
 
 def test_photos_are_mirrored_every_second_time() -> None:
     """About half of the views of a photo are closer to its mirror image."""
-    assert 70 < int(mirrored(VIEWS["photos"].weak).sum()) < 130
+    assert 70 < int(mirrored(PICTURE_VIEWS["photos"].weak).sum()) < 130
 
 
 @pytest.mark.parametrize("padding", ["zeros", "reflection"])
@@ -166,7 +166,7 @@ def test_the_picture_chooses() -> None:
         chosen, reason = views.choose(PictureShape(8, 8, channels))
         assert chosen == name
         assert f"--views {other}" in reason
-        assert views.find(chosen) is VIEWS[name]
+        assert views.find(chosen) is PICTURE_VIEWS[name]
 
 
 def test_unknown_views_are_refused() -> None:
