@@ -44,6 +44,7 @@ class ColumnNames:
     vector: str | None = None
     features: tuple[str, ...] = ()  # of a table
     exclude: tuple[str, ...] = ()  # that are no features
+    split_by: str | None = None  # whose largest values are of rows that are kept from training
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ class Columns:
     partitions: Mapping[str, str | None] = field(default_factory=dict, hash=False)
     vector: str | None = None
     features: tuple[str, ...] = ()
+    split_by: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "features", tuple(self.features))  # JSON makes lists of tuples
@@ -111,7 +113,8 @@ def find_columns(
     )
     used = {key: value for key, value in keys.items() if key in found}
     root = None if wanted.root is None else str(Path(wanted.root).absolute())  # it may be read again from elsewhere
-    columns = Columns(None, *found, root, wanted.shape, wanted.missing, used)
+    split_by = _named(schema, wanted.split_by, _has_an_order, where=where)
+    columns = Columns(None, *found, root, wanted.shape, wanted.missing, used, split_by=split_by)
     return _with_input(columns, schema, wanted, where)
 
 
@@ -267,6 +270,10 @@ def _holds_features(kind: pa.DataType) -> bool:
     return kind_of(kind) is not None
 
 
+def _has_an_order(kind: pa.DataType) -> bool:
+    return kind_of(kind) in ("number", "time")
+
+
 def _holds_ids(kind: pa.DataType) -> bool:
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
@@ -293,6 +300,7 @@ _EXPECTED: dict[Callable[[pa.DataType], bool], str] = {
     "or raw pixels (fixed_size_binary, lists or tensors of uint8)",
     _holds_vectors: "vectors are lists of floats, of one length",
     _holds_features: "features are numbers, booleans, texts (categories) and times",
+    _has_an_order: "rows are split by numbers or times",
     _holds_ids: "ids are strings or integers",
     _holds_labels: "labels are class names or codes: strings, integers, booleans or a dictionary of them",
     _holds_groups: "groups are strings, integers, booleans or a dictionary of them",

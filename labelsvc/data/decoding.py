@@ -57,6 +57,7 @@ class DecodedBatch:
     decoded: Decoded
     failures: tuple[FailedRow, ...]
     groups: list[str | None] | None = None
+    order: NDArray[np.float64] | None = None
 
 
 def content_hash(data: bytes | Decoded) -> str:
@@ -170,6 +171,7 @@ def _sound(
         decoded=decoded,
         failures=tuple(failures),
         groups=None if batch.groups is None else [batch.groups[place] for place in places],
+        order=None if batch.order is None else batch.order[places],
     )
 
 

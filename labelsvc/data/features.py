@@ -141,6 +141,13 @@ def microseconds(cells: pa.Array) -> pa.Array:
     return pc.cast(cells, pa.timestamp("us", zone), safe=False).cast(pa.int64())
 
 
+def in_order(cells: pa.Array) -> NDArray[np.float64]:
+    """Return numbers, or moments in microseconds, to put rows in order by; NaN where one is null."""
+    moments = microseconds(cells) if kind_of(cells.type) == "time" else cells
+    found: NDArray[np.float64] = moments.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+    return found
+
+
 READERS: Mapping[ColumnKind, Callable[[pa.Array, Column], NDArray[np.float64]]] = {
     "number": _numbers,
     "boolean": _numbers,

@@ -16,6 +16,10 @@ from labelsvc.data.columns import check_labels
 from labelsvc.errors import InputError
 
 NO_ID = "the id is null; give each row an id, or none"
+QUANTITY = (
+    ". labelsvc learns classes, not quantities: cut a quantity into ranges, such as low, middle and high, and label with "
+    "these, or name another column with --label-column"
+)
 _EXACT = 2.0**53  # up to which floats hold all integers
 
 
@@ -87,8 +91,9 @@ def _whole_numbers(column: pa.Array, place: Place, what: str) -> pa.Array:
     broken = pc.or_(pc.not_equal(pc.floor(column), column), pc.greater(pc.abs(column), _EXACT))
     broken = pc.fill_null(broken, fill_value=False)
     if pc.any(broken).as_py():
+        kindly = QUANTITY if what == "label" else ""
         raise InputError(
-            f"{place.row(broken)}: the {what} is a fraction, or too large to be exact; give names or codes"
+            f"{place.row(broken)}: the {what} is a fraction, or too large to be exact; give names or codes{kindly}"
         )
     return column.cast(pa.int64())
 

@@ -14,12 +14,15 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from labelsvc.data import forms, labels
 from labelsvc.data.cells import Cell, Picture, Place, pictures
 from labelsvc.data.columns import Columns, label_names
+from labelsvc.data.features import in_order
 from labelsvc.data.remote import Location, Remote, reaching
 from labelsvc.errors import InputError, PictureError
 
@@ -43,6 +46,7 @@ class SourceBatch:
     labels: list[str | None] | None
     inputs: Sequence[Cell] | pa.RecordBatch  # pictures; or the columns of vectors or features
     groups: list[str | None] | None = None
+    order: NDArray[np.float64] | None = None  # of the column that rows are split by, NaN where it is null
 
 
 def row_count(files: Sequence[Path]) -> int:
@@ -251,7 +255,9 @@ def _tables(
     parts = [*names.inputs]
     if names.image is not None and forms.is_picture_struct(kind := parquet.schema_arrow.field(names.image).type):
         parts = [f"{names.image}.bytes", *([f"{names.image}.path"] if forms.has_paths(kind) else [])]
-    others = (name for name in (names.id, names.label, names.group) if name and name not in names.partitions)
+    others = (
+        name for name in (names.id, names.label, names.group, names.split_by) if name and name not in names.partitions
+    )
     rows = batch_rows(parquet, names, rows=rows)
     yield from parquet.iter_batches(batch_size=rows, columns=[*dict.fromkeys([*parts, *others])], row_groups=groups)
 
@@ -279,6 +285,7 @@ def _batch(table: pa.RecordBatch, names: Columns, place: Place, *, number: int) 
         ids=labels.ids_as_they_are(ids[0]) if ids else None,
         labels=labels.labels(*classes, classes=declared, missing=names.missing) if classes else None,
         groups=labels.groups(*groups) if groups else None,
+        order=in_order(table[names.split_by]) if names.split_by else None,
         inputs=pictures(table[names.image], names, place) if is_picture else table.select(list(names.inputs)),
     )
 

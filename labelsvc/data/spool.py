@@ -25,6 +25,7 @@ SCHEMA = pa.schema(
         ("content_hash", pa.string()),
         ("label", pa.string()),
         ("group_name", pa.string()),
+        ("split_value", pa.float64()),  # the larger, the longer a row is kept from training
     ]
 )
 
@@ -51,5 +52,6 @@ def _table(batch: DecodedBatch, position: int) -> pa.Table:
         pa.array(batch.hashes, pa.string()),
         pa.array(batch.labels or nothing, pa.string()),
         pa.array(batch.groups or nothing, pa.string()),
+        pa.nulls(count, pa.float64()) if batch.order is None else pa.array(batch.order, from_pandas=True),
     ]
     return pa.table(columns, schema=SCHEMA)

@@ -62,6 +62,8 @@ def find_sources(files: Sequence[str | Path], test: Sequence[str | Path], config
     found = tuple(_source(role, names, config) for role, names in roles if names)
     if config.group_column and found and not any(names.group for source in found for names in source.columns):
         raise InputError(f"no file has a column {config.group_column!r}; see --group-column")
+    if config.split_by and found and not any(names.split_by for source in found for names in source.columns):
+        raise InputError(f"no file has a column {config.split_by!r}; see --split-by")
     return found
 
 
@@ -183,7 +185,8 @@ def _source(role: DatasetRole, names: Sequence[str | Path], config: IngestConfig
 def _columns(file: InputFile, config: IngestConfig) -> Columns:
     schema = read_schema(file.path)
     there = {*schema.names, *file.partitions}
-    label, group = (name if name in there else None for name in (config.label_column, config.group_column))
+    asked = (config.label_column, config.group_column, config.split_by)
+    label, group, split_by = (name if name in there else None for name in asked)
     wanted = ColumnNames(
         image=config.image_column,
         id=config.id_column,
@@ -195,6 +198,7 @@ def _columns(file: InputFile, config: IngestConfig) -> Columns:
         vector=config.vector_column,
         features=config.features,
         exclude=config.exclude,
+        split_by=split_by,
     )
     found = find_columns(schema, wanted, where=str(file.path), partitions=file.partitions)
     # where a label column is named, another one that is called like a label is none: a file of the pool

@@ -48,7 +48,7 @@ _INCOMING = """
 CREATE OR REPLACE TEMP TABLE incoming AS
 WITH spooled AS (
     SELECT file_row_number AS ordinal, position, file, row, coalesce(sample_id, content_hash) AS sample_id,
-        content_hash, label, group_name
+        content_hash, label, group_name, split_value
     FROM read_parquet(?, file_row_number = true)
 )
 SELECT spooled.* REPLACE (coalesce(brought.label, spooled.label) AS label), brought.label IS NOT NULL AS is_brought
@@ -58,7 +58,8 @@ LEFT JOIN brought ON brought.sample_id = spooled.sample_id
 _INCOMING_LABELS = """
 CREATE OR REPLACE TEMP TABLE incoming AS
 SELECT leftover.place AS ordinal, NULL::BIGINT AS position, NULL::INTEGER AS file, NULL::BIGINT AS row,
-    sample.sample_id, sample.content_hash, leftover.label, NULL::VARCHAR AS group_name, true AS is_brought
+    sample.sample_id, sample.content_hash, leftover.label, NULL::VARCHAR AS group_name, NULL::DOUBLE AS split_value,
+    true AS is_brought
 FROM leftover
 JOIN sample ON sample.sample_id = leftover.sample_id
 """
@@ -70,7 +71,7 @@ WITH grouped AS (
     SELECT sample_id, min(ordinal) AS ordinal, count(*) AS rows, min(content_hash) AS content_hash,
         max(content_hash) AS other_hash, arg_max(label, ordinal) FILTER (label IS NOT NULL) AS label,
         coalesce(min(label) <> max(label), false) AS disputed,
-        min(group_name) AS group_name, max(group_name) AS other_group
+        min(group_name) AS group_name, max(group_name) AS other_group, max(split_value) AS split_value
     FROM incoming
     GROUP BY sample_id
 ), met AS (

@@ -18,7 +18,8 @@ _UNIT = """
 CREATE OR REPLACE TEMP TABLE unit AS
 WITH counted AS (
     SELECT coalesce(arrived.group_name, arrived.sample_id) AS name, arrived.group_name IS NOT NULL AS is_group,
-        class.class, any_value(coalesce(md5(arrived.group_name), arrived.content_hash)) AS hash, count(*) AS rows
+        class.class, any_value(coalesce(md5(arrived.group_name), arrived.content_hash)) AS hash, count(*) AS rows,
+        max(arrived.split_value) AS latest
     FROM arrived
     JOIN class ON class.name = arrived.label
     WHERE arrived.known_no IS NULL AND $role <> 'test'
@@ -36,6 +37,7 @@ WITH counted AS (
     GROUP BY sample.group_name
 )
 SELECT counted.name, counted.is_group, any_value(counted.hash) AS hash, sum(counted.rows)::BIGINT AS rows,
+    max(counted.latest) AS latest,
     arg_max(counted.class, {'rows': counted.rows, 'lower': -counted.class}) AS class,
     any_value(decided.role) AS known_role
 FROM counted
@@ -44,26 +46,32 @@ GROUP BY counted.name, counted.is_group
 """
 _STRATA = "SELECT class, sum(rows)::BIGINT FROM unit WHERE known_role IS NULL GROUP BY class"
 
-# start + rows / 2 <= quota, in whole numbers
+# start + rows / 2 <= quota, in whole numbers; the latest rows are for promises, as these are about what comes next
 _ROLE = """
 CREATE OR REPLACE TEMP TABLE unit_role AS
 WITH placed AS (
-    SELECT name, is_group, rows, class,
+    SELECT name, is_group, rows, class, latest IS NOT NULL AS is_timed,
         sum(rows) OVER in_order - rows AS start,
         lead(rows) OVER in_order IS NULL AS is_last
     FROM unit
     WHERE known_role IS NULL
-    WINDOW in_order AS (PARTITION BY class ORDER BY hash, name, is_group)
+    WINDOW in_order AS (PARTITION BY class ORDER BY latest DESC NULLS LAST, hash, name, is_group)
+), sized AS (
+    SELECT placed.*, validation + calibration AS both,
+        CASE WHEN is_timed THEN calibration ELSE validation END AS first,
+        CASE WHEN is_timed THEN 'calibration' ELSE 'validation' END AS first_role,
+        CASE WHEN is_timed THEN 'validation' ELSE 'calibration' END AS second_role
+    FROM placed
+    JOIN quota ON quota.class = placed.class
 )
-SELECT placed.name, placed.is_group,
+SELECT name, is_group,
     CASE
-        WHEN placed.is_last THEN 'train'
-        WHEN 2 * placed.start + placed.rows <= 2 * quota.validation THEN 'validation'
-        WHEN 2 * placed.start + placed.rows <= 2 * (quota.validation + quota.calibration) THEN 'calibration'
+        WHEN is_last THEN 'train'
+        WHEN 2 * start + rows <= 2 * first THEN first_role
+        WHEN 2 * start + rows <= 2 * both THEN second_role
         ELSE 'train'
     END AS role
-FROM placed
-JOIN quota ON quota.class = placed.class
+FROM sized
 UNION ALL
 SELECT name, is_group, known_role FROM unit WHERE known_role IS NOT NULL
 """

@@ -140,7 +140,8 @@ def add_rows(
         store: where to write; made if it is missing.
         arriving: each dataset with its rows: a Parquet file with the columns ``position`` (int64, in the
             dataset's cache), ``file`` (int32, in ``dataset.uris``), ``row`` (int64), ``sample_id`` (string, null
-            for the content hash), ``content_hash`` (string), ``label`` and ``group_name`` (string, null for none).
+            for the content hash), ``content_hash`` (string), ``label`` and ``group_name`` (string, null for none),
+            ``split_value`` (double, null for none).
         shares: what of the newly labeled rows is set aside for validation and calibration.
         labels: labels by id. They count more than the rows' own, and decide roles as these do; those of samples that
             are not among the rows make a dataset of their own.

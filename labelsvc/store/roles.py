@@ -2,7 +2,9 @@
 
 The rule. A unit is all newly labeled rows of a group, or one such row that has no group; its class is the most
 frequent one of its rows, of equally frequent ones that of the lowest code. Within a class, units stand in the order
-of their hashes, that of the group's name or that of the content: the order of rows decides nothing. With ``start``
+of their hashes, that of the group's name or that of the content: the order of rows decides nothing. Where the user
+splits by a column, units stand in the order of their largest value in it, the largest first, and validation and
+calibration change places: what is promised rests on the latest rows. With ``start``
 rows before it and ``rows`` of its own, a unit becomes
 
     validation     where start + rows / 2 <= quota.validation,

@@ -51,6 +51,7 @@ class Task:
                 "content_hash": pa.array([row[1] for row in rows], pa.string()),
                 "label": pa.array([row[2] for row in rows], pa.string()),
                 "group_name": pa.array([row[3] if len(row) > 3 else None for row in rows], pa.string()),
+                "split_value": pa.array([row[4] if len(row) > 4 else None for row in rows], pa.float64()),
             }
         )
         pq.write_table(table, path)
