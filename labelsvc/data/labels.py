@@ -17,8 +17,8 @@ from labelsvc.errors import InputError
 
 NO_ID = "the id is null; give each row an id, or none"
 QUANTITY = (
-    ". labelsvc learns classes, not quantities: cut a quantity into ranges, such as low, middle and high, and label with "
-    "these, or name another column with --label-column"
+    ". labelsvc learns classes, not quantities: cut a quantity into ranges, such as low, middle and high, and label "
+    "with these, or name another column with --label-column"
 )
 _EXACT = 2.0**53  # up to which floats hold all integers
 

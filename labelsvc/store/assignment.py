@@ -57,8 +57,8 @@ WITH placed AS (
     WHERE known_role IS NULL
     WINDOW in_order AS (PARTITION BY class ORDER BY latest DESC NULLS LAST, hash, name, is_group)
 ), sized AS (
-    SELECT placed.*, validation + calibration AS both,
-        CASE WHEN is_timed THEN calibration ELSE validation END AS first,
+    SELECT placed.*, validation + calibration AS set_aside,
+        CASE WHEN is_timed THEN calibration ELSE validation END AS first_rows,
         CASE WHEN is_timed THEN 'calibration' ELSE 'validation' END AS first_role,
         CASE WHEN is_timed THEN 'validation' ELSE 'calibration' END AS second_role
     FROM placed
@@ -67,8 +67,8 @@ WITH placed AS (
 SELECT name, is_group,
     CASE
         WHEN is_last THEN 'train'
-        WHEN 2 * start + rows <= 2 * first THEN first_role
-        WHEN 2 * start + rows <= 2 * both THEN second_role
+        WHEN 2 * start + rows <= 2 * first_rows THEN first_role
+        WHEN 2 * start + rows <= 2 * set_aside THEN second_role
         ELSE 'train'
     END AS role
 FROM sized
