@@ -52,7 +52,7 @@ class IngestConfig:
 class TrainConfig:
     """How to train: ``steps`` or a ``budget`` in seconds, not both."""
 
-    method: str = "softmatch"
+    method: str = "auto"
     steps: int | None = None
     budget: float | None = None
     network: str = "auto"
@@ -65,6 +65,8 @@ class TrainConfig:
     baseline: bool = True  # whether a teacher is compared with a supervised one where there are validation rows
     teacher: str | None = None  # whose words some methods learn from: any unique ending of a model's id, or ``latest``
     settings: Mapping[str, str] = field(default_factory=dict)
+    recipe: str | None = None  # a published one by its name, in place of method, network and their settings
+    trust_import: bool = False  # whether a network that is a path may be of any library
 
     def __post_init__(self) -> None:
         if self.steps is not None and self.budget is not None:

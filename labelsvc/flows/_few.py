@@ -21,10 +21,11 @@ from labelsvc.flows._session import Session, recorded, versions
 from labelsvc.flows._teach import fit
 from labelsvc.labeling.neighbours import directions, nearest
 from labelsvc.labeling.spread import NEIGHBOURS, graph, spread
+from labelsvc.methods import DEFAULT
 from labelsvc.methods.simclr import SimCLR
 from labelsvc.networks import Classifier, weights
-from labelsvc.records import LabeledSamples, Listener, RowCount, SampleNumbers
-from labelsvc.store import runs, samples
+from labelsvc.records import LabeledSamples, Listener, PictureShape, RowCount, SampleNumbers
+from labelsvc.store import datasets, runs, samples
 from labelsvc.store.database import Store
 from labelsvc.training.device import describe, find_device
 from labelsvc.training.predict import features_of
@@ -45,8 +46,10 @@ def is_spread(store: Store, config: TrainConfig, labeled: LabeledSamples, pool: 
     """Return whether labels are to be spread: where the config says so, else for few labels and the default method."""
     if config.spread is not None:
         return config.spread
+    if not isinstance(datasets.input_shape(store), PictureShape):
+        return False  # measured on pictures alone
     few = len(labeled) <= FEW * len(samples.class_names(store))
-    return few and config.method == TrainConfig.method and len(pool) >= FEWEST_INPUTS
+    return few and config.method == DEFAULT and len(pool) >= FEWEST_INPUTS
 
 
 def begun_with_few(session: Session, assignment: Assignment, listener: Listener) -> Assignment:

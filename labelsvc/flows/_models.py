@@ -7,6 +7,9 @@ from pathlib import Path
 import torch
 
 from labelsvc import networks
+from labelsvc.classical.estimated import as_classifier
+from labelsvc.classical.keeping import SUFFIX, load
+from labelsvc.classical.teachers import AND
 from labelsvc.errors import InputError
 from labelsvc.networks import Classifier, weights
 from labelsvc.records import Listener, Model
@@ -58,6 +61,8 @@ def open_network(workspace: Workspace, model: Model, *, path: Path | None = None
         InputError: there is no network, only another program's predictions; or the weights are gone or are not the
             recorded ones.
     """
+    if is_estimator(model):
+        return as_classifier(_estimator(workspace, model), model.preprocessing.shape, len(model.classes))
     if model.method == PREDICTIONS:
         raise InputError(
             f"{model.role} {model.model_id} is another program's predictions ({model.network}): there is no network of "
@@ -67,3 +72,14 @@ def open_network(workspace: Workspace, model: Model, *, path: Path | None = None
     network = networks.build(model.network, model.preprocessing, len(model.classes), seed=0)
     weights.load(network, path or workspace.root / model.path, sha256=None if path else model.sha256)
     return network.eval().requires_grad_(requires_grad=False).to(memory_format=torch.channels_last)
+
+
+def is_estimator(model: Model) -> bool:
+    """Return whether a model is a classifier of scikit-learn's kind, not a network."""
+    return model.path.endswith(SUFFIX)
+
+
+def _estimator(workspace: Workspace, model: Model) -> object:
+    """Return the fitted estimator of a model; what another library made was trusted when it was trained."""
+    trusted = tuple(f"{name.partition('.')[0]}." for name in model.network.split(AND) if "." in name)
+    return load(workspace.root / model.path, sha256=model.sha256, trusted=trusted)

@@ -23,7 +23,7 @@ from labelsvc.flows._teach import teach
 from labelsvc.flows._words import shown
 from labelsvc.labeling.pool import Answers, answers, predict_rows, write_predictions
 from labelsvc.labeling.select import among
-from labelsvc.methods import METHODS, make
+from labelsvc.methods import DEFAULT, METHODS, make
 from labelsvc.methods.contract import Method
 from labelsvc.records import Listener, Model, Progress, RowCount, SampleNumbers
 from labelsvc.store import models, runs, samples
@@ -102,7 +102,7 @@ def taught(session: Session, assignment: Assignment, listener: Listener) -> Assi
     if config.teacher is None:
         first, config = halves(config)
         listener.note(
-            f"there is no model yet that {config.method} could learn from, so a {TrainConfig.method} teacher is made "
+            f"there is no model yet that {config.method} could learn from, so a {DEFAULT} teacher is made "
             "first, with half of the time; --teacher names one"
         )
         teacher = _own(session, replace(assignment, config=first), listener)
@@ -130,7 +130,7 @@ def foreseen(place: Workspace, assignment: Assignment, listener: Listener) -> As
     config = with_teacher(place, assignment.config, method, call)
     if config.teacher is None:
         listener.note(
-            f"there is no model yet that {config.method} could learn from: `train` makes a {TrainConfig.method} "
+            f"there is no model yet that {config.method} could learn from: `train` makes a {DEFAULT} "
             "teacher first, with half of the time; what follows is of the other half"
         )
         _, config = halves(config)
@@ -142,9 +142,7 @@ def foreseen(place: Workspace, assignment: Assignment, listener: Listener) -> As
 def _own(session: Session, assignment: Assignment, listener: Listener) -> Model:
     """Return a teacher of the default method, made in a run below this one, or before it was interrupted."""
     batches = {name: size for name, size in assignment.config.settings.items() if name in BATCHES}
-    config = replace(
-        assignment.config, method=TrainConfig.method, settings=batches, keep_moments=0, baseline=False, teacher=None
-    )
+    config = replace(assignment.config, method=DEFAULT, settings=batches, keep_moments=0, baseline=False, teacher=None)
     method = make(config.method, config.settings)
     config_hash = digest(config, method, samples.state_digest(session.store))
     done = runs.find_done(session.store, OWN, config_hash)

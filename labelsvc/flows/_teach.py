@@ -125,6 +125,8 @@ def _temperature(room: Room, state: State) -> tuple[float, str]:
     if len(room.validation):
         logits = logits_of(state.average.network, room.exam)
         return fit_temperature(logits, room.validation.classes), f"fitted on {len(room.validation)} validation rows"
+    if room.assignment.temperature is not None:
+        return room.assignment.temperature, "fitted on labeled rows held out in folds"
     if elder is not None and len(elder[0]):
         logits = logits_of(state.average.network, room.rows(elder[0]))
         origin = f"as sure as its teacher on {len(elder[0]):,} inputs; no validation rows, so uncalibrated"
@@ -150,7 +152,7 @@ def _keep(room: Room, state: State) -> Model:
         classes=room.classes,
         preprocessing=room.preprocessing,
         temperature=temperature,
-        calibrated=len(room.validation) > 0,
+        calibrated=len(room.validation) > 0 or assignment.temperature is not None,
         parent_id=assignment.parent_id,
         round=assignment.round,
     )

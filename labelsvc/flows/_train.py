@@ -11,22 +11,25 @@ import torch
 from labelsvc.config import TrainConfig, digest
 from labelsvc.errors import InputError
 from labelsvc.flows._baseline import TEACHERS_SHARE, is_wanted, stand_or_fall, verdict
+from labelsvc.flows._classical import Studies
+from labelsvc.flows._contest import FINAL_SHARE, NETWORK, SECONDS, Candidate
 from labelsvc.flows._few import begun_with_few, is_spread
+from labelsvc.flows._methods import Field, check, field_of, settled
 from labelsvc.flows._models import is_kept
 from labelsvc.flows._room import Assignment
 from labelsvc.flows._session import open_store, recorded, versions
 from labelsvc.flows._taught import taught, with_teacher
 from labelsvc.flows._teach import teach
 from labelsvc.labeling.comparison import Comparison
-from labelsvc.methods import full_name, make
+from labelsvc.methods import make
 from labelsvc.methods.contract import Method
 from labelsvc.records import SILENCE, LabeledSamples, Listener, Model, RowCount, SampleNumbers
-from labelsvc.store import models, runs, samples
+from labelsvc.store import datasets, models, runs, samples
 from labelsvc.store.database import Store
 from labelsvc.store.runs import NewRun, RunRecord
 from labelsvc.training.device import describe, find_device
 from labelsvc.training.lesson import hold_out
-from labelsvc.workspace import find
+from labelsvc.workspace import Workspace, find
 
 NEXT = "labelsvc label --threshold 0.95"
 
@@ -37,12 +40,13 @@ class TrainOutcome:
 
     run_id: str
     model: Model
-    steps: int  # that the model learnt for
+    steps: int | None  # that the model learnt for; None of one that takes none
     rows: RowCount
     next_command: str
     repeated: bool = False
     comparison: Comparison | None = None  # with the baseline, where one was trained
     collapse: str | None = None  # what was noticed while it learnt
+    candidates: tuple[Candidate, ...] = ()  # that were compared, of tables and vectors
 
 
 def train(
@@ -57,16 +61,31 @@ def train(
     Calibration rows are learnt from like the pool, with their labels hidden; where everything is labeled, a method
     that needs a pool takes the labeled inputs with their labels hidden. Where there are validation rows, a teacher
     that learnt from a pool is compared on them with a supervised baseline, and replaced by it if it is worse. A
-    method that learns from a stored teacher takes the wanted or the newest model, or makes itself one first.
+    method that learns from a stored teacher takes the wanted or the newest model, or makes itself one first. For
+    tables and vectors, ``auto`` compares scikit-learn's classifiers and networks on the labeled rows, in folds, and
+    takes the best.
 
     Raises:
         InputError: nothing was ingested, or nothing of it is labeled.
         UsageError: a name or value of ``config`` is unknown or out of bounds.
     """
     config = config or TrainConfig()
-    config = replace(config, method=full_name(config.method))
+    check(config)
     place = find(Path(workspace))
     store = open_store(place)
+    shape = datasets.input_shape(store)
+    assert shape is not None, "a workspace has samples"
+    config = settled(config, shape)
+    compared = field_of(config, shape)
+    if compared is not None:
+        return _compared(place, store, config, compared, listener=listener, parent_run=parent_run)
+    return _trained(place, store, config, listener=listener, parent_run=parent_run)
+
+
+def _trained(
+    place: Workspace, store: Store, config: TrainConfig, *, listener: Listener, parent_run: str | None
+) -> TrainOutcome:
+    """Train a network by one of the papers' methods."""
     method = make(config.method, config.settings)
     device = describe(find_device(config.device))
     state = samples.state_digest(store)
@@ -95,6 +114,60 @@ def train(
         if compared:
             stand_or_fall(session, assignment, teacher, listener)
     return _outcome(store, runs.get(store, session.run_id))
+
+
+def _compared(
+    place: Workspace,
+    store: Store,
+    config: TrainConfig,
+    compared: Field,
+    *,
+    listener: Listener,
+    parent_run: str | None,
+) -> TrainOutcome:
+    """Compare teachers of tables or vectors, and train the best of them."""
+    config_hash = digest(config, compared, samples.state_digest(store))
+    done = runs.find_done(store, "train", config_hash)
+    if done is not None and is_kept(place, models.get(store, done.outcome["model"])):
+        listener.note(f"this very training was done by run {done.run_id}; nothing to do")
+        return _outcome(store, done, repeated=True)
+    labeled = _labeled(store)
+    pool = np.union1d(samples.pool(store), samples.calibration_inputs(store))
+    device = describe(find_device(config.device))
+    run = NewRun("train", asdict(config), config_hash, config.seed, versions(), device, parent_run)
+    with recorded(place, run, resumable=True) as session:
+        session.rows = RowCount(given=len(labeled), labeled=len(labeled))
+        known = models.by_run(store, session.run_id) if session.resumed else ()
+        studies = Studies(session, config, labeled, pool, listener)
+        lesson = studies.lesson()
+        contest = studies.compare(compared, lesson)
+        chosen = contest.chosen
+        if known:  # interrupted between its last write and its end
+            session.outcome["model"] = known[-1].model_id
+        elif chosen.network == NETWORK:
+            teach(session, _assignment(chosen, labeled, pool, config), listener)
+        else:
+            studies.fit(chosen, lesson)
+        session.outcome["candidates"] = [asdict(one) for one in contest.candidates]
+    return _outcome(store, runs.get(store, session.run_id))
+
+
+def _assignment(chosen: Candidate, labeled: LabeledSamples, pool: SampleNumbers, config: TrainConfig) -> Assignment:
+    """Return what a network that won a comparison is to learn: with the time that was kept for it."""
+    told = replace(config, method=chosen.method, network=NETWORK, settings={}, spread=False, baseline=False)
+    if config.steps is None:
+        told = replace(told, budget=SECONDS if config.budget is None else config.budget)
+    method = make(chosen.method)
+    return Assignment(
+        "teacher",
+        chosen.method,
+        method,
+        labeled,
+        pool,
+        told,
+        budget_share=FINAL_SHARE,
+        temperature=chosen.temperature,
+    )
 
 
 def _labeled(store: Store) -> LabeledSamples:
@@ -126,10 +199,11 @@ def _outcome(store: Store, done: RunRecord, *, repeated: bool = False) -> TrainO
     return TrainOutcome(
         run_id=done.run_id,
         model=model,
-        steps=runs.get(store, model.run_id).outcome["steps"],
+        steps=runs.get(store, model.run_id).outcome.get("steps"),
         rows=done.rows,
         next_command=NEXT,
         repeated=repeated,
         comparison=Comparison(**compared) if compared else None,
         collapse=done.outcome.get("collapse"),
+        candidates=tuple(Candidate(**one) for one in done.outcome.get("candidates", ())),
     )

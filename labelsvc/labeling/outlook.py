@@ -19,6 +19,7 @@ from scipy.special import bdtrc
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import NearestNeighbors
 
+from labelsvc.classical.lesson import dealt
 from labelsvc.labeling.bounds import look_level, lower_bound, most_wrong, p_value_of_rest, rows_needed
 from labelsvc.labeling.patches import Features, compact
 from labelsvc.records import ClassCodes
@@ -211,7 +212,7 @@ class _Told:
 
 def _tell(features: Features, classes: ClassCodes, seed: int) -> list[_Told]:
     """Answer every label from a growing share of those outside its fold, nested, of each class alike."""
-    place = _dealt(classes, np.random.default_rng(seed))
+    place = dealt(classes, seed)
     fold = place % FOLDS
     told: list[_Told] = []
     for share in SHARES:
@@ -226,17 +227,6 @@ def _tell(features: Features, classes: ClassCodes, seed: int) -> list[_Told]:
         if not told or round(learnt / FOLDS) > told[-1].labels:  # of few labels, a smaller share may be the same
             told.append(_Told(round(learnt / FOLDS), confidence, right))
     return told
-
-
-def _dealt(classes: ClassCodes, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Return for each row a number, dealt at random within its class; classes start where the one before ended."""
-    place = np.empty(len(classes), np.int64)
-    start = 0
-    for code in np.unique(classes):
-        rows = np.flatnonzero(classes == code)
-        place[rng.permutation(rows)] = start + np.arange(len(rows))
-        start += len(rows)
-    return place
 
 
 def _first(place: NDArray[np.int64], classes: ClassCodes, share: float) -> NDArray[np.bool_]:

@@ -35,7 +35,7 @@ Features = NDArray[np.floating]
 
 @torch.inference_mode()
 def plain_features(rows: Rows, *, seed: int) -> NDArray[np.float32]:
-    """Return features [rows, features] of all rows that no training made: of tables and vectors those that there are."""
+    """Return features [rows, features] of all rows that no training made; tables and vectors have them already."""
     if isinstance(rows.source.shape, PictureShape):
         return patch_features(rows, seed=seed)
     return np.concatenate([block.cpu().numpy() for block in rows.blocks(BLOCK)])

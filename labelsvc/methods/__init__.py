@@ -40,6 +40,7 @@ METHODS: Mapping[str, type[Method]] = {
     "distillation": Distillation,
 }
 
+DEFAULT = "softmatch"  # for pictures
 ALIASES: Mapping[str, str] = {"mpl": "meta-pseudo-labels"}
 
 
@@ -79,6 +80,19 @@ def change(method: Method, name: str, settings: Mapping[str, str]) -> Method:
     recipe = _replaced(method.recipe, {key: value for key, value in settings.items() if key in shared})
     changed: Method = _replaced(method, {key: value for key, value in settings.items() if key in own}, recipe=recipe)
     return changed
+
+
+def with_settings(record: Any, name: str, settings: Mapping[str, str]) -> Any:  # noqa: ANN401 - any dataclass
+    """Return a record of hyper-parameters that has no recipe with ``settings`` in place of its own.
+
+    Raises:
+        UsageError: a setting's name or its value is unknown or out of bounds.
+    """
+    own = [field.name for field in dataclasses.fields(record)]
+    unknown = sorted(set(settings) - set(own))
+    if unknown:
+        raise UsageError(f"{name} has no setting {unknown[0]!r}; there are {', '.join(own)}")
+    return _replaced(record, settings)
 
 
 def _replaced(record: Any, settings: Mapping[str, str], **others: Any) -> Any:  # noqa: ANN401 - any dataclass

@@ -12,25 +12,25 @@ from torch import Tensor, nn
 from labelsvc.networks import Classifier
 from labelsvc.training.rows import Rows
 
-BLOCK = 512
+PICTURES, ROWS = 512, 16_384  # asked at a time: of pictures; of rows of a table, or vectors
 
 
 @torch.inference_mode()
-def logit_blocks(network: nn.Module, rows: Rows, *, block: int = BLOCK) -> Iterator[NDArray[np.float64]]:
+def logit_blocks(network: nn.Module, rows: Rows, *, block: int | None = None) -> Iterator[NDArray[np.float64]]:
     """Yield logits [block, classes] of all rows in order; a network computes them the same whoever is beside a row."""
     network = network.eval()
-    for pictures in rows.blocks(block):
-        yield network(pictures).double().cpu().numpy()
+    for inputs in rows.blocks(block or _usual(rows)):
+        yield network(inputs).double().cpu().numpy()
 
 
 @torch.inference_mode()
 def answer_blocks(
-    network: Classifier, rows: Rows, *, block: int = BLOCK
+    network: Classifier, rows: Rows, *, block: int | None = None
 ) -> Iterator[tuple[NDArray[np.float64], Tensor]]:
     """Yield logits [block, classes] of all rows in order and, on the CPU, the features that they were made of."""
     network = network.eval()
-    for pictures in rows.blocks(block):
-        logits, features = network.explained(pictures)
+    for inputs in rows.blocks(block or _usual(rows)):
+        logits, features = network.explained(inputs)
         yield logits.double().cpu().numpy(), features.cpu()
 
 
@@ -40,7 +40,12 @@ def logits_of(network: nn.Module, rows: Rows) -> NDArray[np.float64]:
 
 
 @torch.inference_mode()
-def features_of(network: Classifier, rows: Rows, *, block: int = BLOCK) -> NDArray[np.float32]:
+def features_of(network: Classifier, rows: Rows, *, block: int | None = None) -> NDArray[np.float32]:
     """Return the features [rows, features] of all rows: what the network's last layer is shown."""
     network = network.eval()
-    return np.concatenate([network.features(pictures).cpu().numpy() for pictures in rows.blocks(block)])
+    return np.concatenate([network.features(inputs).cpu().numpy() for inputs in rows.blocks(block or _usual(rows))])
+
+
+def _usual(rows: Rows) -> int:
+    """Return how many rows to ask about at a time."""
+    return PICTURES if rows.holds_pictures else ROWS

@@ -45,6 +45,11 @@ class Rows:
     def __len__(self) -> int:
         return len(self.numbers)
 
+    @property
+    def holds_pictures(self) -> bool:
+        """Whether these are pictures."""
+        return self.source is None or isinstance(self.source.shape, PictureShape)
+
     @cached_property
     def as_seen(self) -> Callable[[Tensor], Tensor]:
         """What makes inputs into what networks see."""

@@ -9,8 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-WEAK_NOISE, STRONG_NOISE = 0.05, 0.2  # standard deviations
-BLANKED = 0.15  # of the features, in the strong view
+WEAK_NOISE, STRONG_NOISE = 0.05, 0.35  # standard deviations
+BLANKED = 0.05  # of the features, in the strong view
 
 
 def features_weak(rows: Tensor, generator: torch.Generator) -> Tensor:

@@ -1,0 +1,317 @@
+"""Teachers of tables and vectors compared by cross-validation on the labeled rows; the best one is taken.
+
+Rows whose labels are held out join the pool, where they really would be. Supervised teachers come first, then the
+blend of the three best of scikit-learn's; self-training of the best of these, and a network that learns from the pool,
+must beat the best of all by more than chance: by more than one standard error of the difference on the same rows.
+Nothing else decides; no test row is read.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from labelsvc.classical.lesson import Lesson, dealt, out_of_fold
+from labelsvc.classical.self_training import SelfTraining
+from labelsvc.classical.teachers import AND, FROM_POOL, make
+from labelsvc.config import TrainConfig
+from labelsvc.errors import LabelsvcError, UsageError
+from labelsvc.flows._methods import DEFAULT, SELF_TRAINING, SUPERVISED, Field, self_training
+from labelsvc.flows._room import Assignment, enter
+from labelsvc.flows._session import Session
+from labelsvc.labeling.calibrate import fit_temperature, negative_log_likelihood
+from labelsvc.methods import make as make_method
+from labelsvc.records import SILENCE, ClassCodes, LabeledSamples, Listener, Progress, SampleNumbers
+from labelsvc.training.loop import Plan, begin, run
+from labelsvc.training.predict import logits_of
+from labelsvc.training.probe import steps_for
+from labelsvc.workspace import written_beside
+
+KEPT = "comparison.json"  # of a run
+FOLDS, NETWORK_FOLDS = 5, 3
+FEWEST = 2  # labels of a class, on average, from which rows can be held out
+BLENDED = 3
+SECONDS = 240.0  # of a comparison and of the training after it, where nothing is said
+TEACHERS_SHARE, SELF_TRAINING_SHARE = 0.25, 0.45  # of the time, by which these must have begun
+NETWORK_SHARES = {SUPERVISED: 0.1, DEFAULT: 0.25}  # that networks are compared in
+FINAL_SHARE = 0.3  # that is kept for a network that wins
+NETWORK = "mlp"
+POOL_ROWS = (500, 4_000)  # of the pool, at least and at most, that self-training sees while it is compared
+FITS = 10  # of a self-training, about
+UNCOMPARED = "extra-trees"  # the teacher where there are too few labels to compare any
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """How a way of learning did on labels that it was not shown; ``reason`` says why it has no figure."""
+
+    method: str
+    network: str
+    accuracy: float | None = None
+    log_loss: float | None = None  # at its own temperature
+    temperature: float = 1.0
+    seconds: float = 0.0
+    reason: str = ""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return self.network if self.method == SUPERVISED else f"{self.method} of {self.network}"
+
+
+@dataclass(frozen=True)
+class Contest:
+    """All candidates and the one that is taken, and how many labeled rows decided."""
+
+    candidates: tuple[Candidate, ...]
+    chosen: Candidate
+    rows: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A candidate with its words on the labeled rows: log p [labeled, classes]."""
+
+    candidate: Candidate
+    said: NDArray[np.float32]
+
+    def right(self, classes: ClassCodes) -> NDArray[np.bool_]:
+        """Return which rows it has right."""
+        found: NDArray[np.bool_] = self.said.argmax(axis=1) == classes
+        return found
+
+
+@dataclass
+class Judge:
+    """A comparison while it lasts."""
+
+    session: Session
+    config: TrainConfig
+    contest_field: Field
+    labeled: LabeledSamples
+    pool: SampleNumbers
+    lesson: Lesson
+    listener: Listener
+    entries: list[Entry] = field(default_factory=list)
+    failed: list[Candidate] = field(default_factory=list)
+    started: float = field(default_factory=time.monotonic)
+
+    def judge(self) -> Contest:
+        """Compare, or read what an interrupted run had found."""
+        path = self.session.folder / KEPT
+        if path.exists():
+            return _read(json.loads(path.read_text(encoding="utf-8")))
+        contest = self._compared() if self._is_possible() else self._uncompared()
+        with written_beside(path) as partial:
+            partial.write_text(json.dumps(asdict(contest), indent=2), encoding="utf-8")
+        return contest
+
+    @property
+    def seconds(self) -> float:
+        """The budget for all of it."""
+        return SECONDS if self.config.budget is None else self.config.budget
+
+    def _is_possible(self) -> bool:
+        return len(self.labeled) >= FEWEST * self.lesson.class_count and len(np.unique(self.labeled.classes)) > 1
+
+    def _uncompared(self) -> Contest:
+        names = self.contest_field.teachers
+        method = SELF_TRAINING if self.contest_field.is_wanted else SUPERVISED
+        chosen = Candidate(method, UNCOMPARED if len(names) > 1 else names[0])
+        reason = f"{len(self.labeled):,} labels are too few to hold some out; {chosen.name} is taken, uncalibrated"
+        return Contest((), chosen, 0, reason)
+
+    def _compared(self) -> Contest:
+        for name in self.contest_field.teachers:
+            if self._has_time(TEACHERS_SHARE) or not self.entries:
+                self._try(Candidate(SUPERVISED, name), self._learner(name), FOLDS)
+        if self.contest_field.blends:
+            self._blend()
+        if not self.entries:
+            raise LabelsvcError(f"no teacher could learn from these rows: {'; '.join(self._reasons())}")
+        wrapped = self._wrapped()
+        if self.contest_field.network:
+            self._network(SUPERVISED)
+        best = self._best()
+        if self.contest_field.self_training and len(self.pool):
+            self._self_train(wrapped)
+        if self.contest_field.network and len(self.pool):
+            self._network(DEFAULT)
+        return self._decided(best)
+
+    def _reasons(self) -> Iterator[str]:
+        for one in self.failed:
+            yield f"{one.name}: {one.reason}"
+
+    def _has_time(self, share: float) -> bool:
+        return self.config.steps is not None or time.monotonic() - self.started < share * self.seconds
+
+    def _learner(self, name: str) -> Callable[[Lesson], object]:
+        return lambda lesson: learnt(name, lesson, self.config)
+
+    def _try(self, candidate: Candidate, learn: Callable[[Lesson], object], folds: int) -> None:
+        self._tell(candidate)
+        begun = time.monotonic()
+        fold = dealt(self.labeled.classes, self.config.seed) % folds
+        try:
+            said = out_of_fold(self.lesson, learn, fold)
+        except (ValueError, np.linalg.LinAlgError) as error:
+            self.failed.append(replace(candidate, reason=str(error).splitlines()[0]))
+            return
+        self._enter(candidate, said, time.monotonic() - begun)
+
+    def _enter(self, candidate: Candidate, said: NDArray[np.float32], seconds: float) -> None:
+        classes = self.labeled.classes
+        logits = said.astype(np.float64)
+        temperature = fit_temperature(logits, classes)
+        found = replace(
+            candidate,
+            accuracy=float((said.argmax(axis=1) == classes).mean()),
+            log_loss=negative_log_likelihood(logits, classes, temperature),
+            temperature=temperature,
+            seconds=seconds,
+        )
+        self.entries.append(Entry(found, said))
+
+    def _blend(self) -> None:
+        """Average the probabilities of the best three; what they said apart is known."""
+        best = sorted(self.entries, key=lambda entry: entry.candidate.log_loss or 0.0)[:BLENDED]
+        if len(best) < BLENDED:
+            return
+        said = np.log(np.mean([np.exp(entry.said) for entry in best], axis=0))
+        name = AND.join(sorted(entry.candidate.network for entry in best))
+        self._enter(Candidate(SUPERVISED, name), said, sum(entry.candidate.seconds for entry in best))
+
+    def _best(self) -> Entry:
+        """Return the supervised teacher that is right most often; of equals, the one whose words fit better."""
+        return max(self.entries, key=lambda one: (one.candidate.accuracy or 0.0, -(one.candidate.log_loss or 0.0)))
+
+    def _wrapped(self) -> Candidate:
+        """Return the best single teacher, of which self-training is tried."""
+        everybody = [entry.candidate for entry in self.entries]
+        singles = [one for one in everybody if AND not in one.network] or everybody
+        return max(singles, key=lambda one: one.accuracy or 0.0)
+
+    def _self_train(self, single: Candidate) -> None:
+        """Try self-training, on as much of the pool as there is time for."""
+        candidate = Candidate(SELF_TRAINING, single.network)
+        rows = self._affordable(single)
+        if rows < POOL_ROWS[0]:
+            self.failed.append(replace(candidate, reason="there was no time left for it"))
+            return
+        wrap = self_training(self.config)
+        small = self.lesson.some_of_pool(rows, self.config.seed)
+        judge = replace(self, lesson=small)
+        judge._try(candidate, lambda lesson: _self_trained(wrap, single.network, lesson, self.config), NETWORK_FOLDS)
+
+    def _affordable(self, single: Candidate) -> int:
+        """Return how many rows of the pool a self-training can be compared on in its time, if fits are linear in rows."""
+        if self.config.steps is not None:
+            return POOL_ROWS[1]
+        left = SELF_TRAINING_SHARE * self.seconds - (time.monotonic() - self.started)
+        each = single.seconds / FOLDS / len(self.labeled)
+        return min(POOL_ROWS[1], int(left / (NETWORK_FOLDS * FITS * each)) - len(self.labeled))
+
+    def _network(self, method: str) -> None:
+        """Let a network learn by a method, in a third of its time for each fold."""
+        candidate = Candidate(method, NETWORK)
+        self._tell(candidate)
+        begun = time.monotonic()
+        fold = dealt(self.labeled.classes, self.config.seed) % NETWORK_FOLDS
+        said = np.empty((len(self.labeled), self.lesson.class_count), np.float32)
+        try:
+            for number in np.unique(fold):
+                said[fold == number] = self._network_answers(method, fold == number)
+        except UsageError as error:  # there is no time for a single step
+            self.failed.append(replace(candidate, reason=str(error)))
+            return
+        self._enter(candidate, said, time.monotonic() - begun)
+
+    def _network_answers(self, name: str, held: NDArray[np.bool_]) -> NDArray[np.float64]:
+        shown = LabeledSamples(self.labeled.numbers[~held], self.labeled.classes[~held])
+        asked = self.labeled.numbers[held]
+        method = make_method(name)
+        config = replace(self.config, method=name, network=NETWORK, settings={}, spread=False)
+        pool = np.union1d(self.pool, asked)
+        room = enter(self.session, Assignment("teacher", name, method, shown, pool, config), SILENCE)
+        lesson = room.lesson()
+        plan = Plan(method, 1, config.seed, room.device)
+        steps = (config.steps or 0) // NETWORK_FOLDS
+        if config.steps is None:
+            seconds = self.seconds * NETWORK_SHARES[name] / NETWORK_FOLDS
+            steps = steps_for(seconds, room.make_network, lesson, plan)
+        plan = replace(plan, steps=max(steps, 1))
+        state = begin(room.make_network, lesson, plan)
+        for _ in run(state, lesson, plan):
+            pass
+        logits = logits_of(state.average.network, room.rows(asked))
+        return torch.from_numpy(logits).log_softmax(dim=1).numpy()
+
+    def _decided(self, best: Entry) -> Contest:
+        chosen, reason = best, f"{best.candidate.name} is right most often"
+        for entry in self.entries:
+            if entry.candidate.method == SUPERVISED:
+                continue
+            won, lost = _won_and_lost(entry, chosen, self.labeled.classes)
+            wins = won - lost > np.sqrt(won + lost)
+            forced = self.contest_field.is_wanted and entry.candidate.method == SELF_TRAINING
+            said = (
+                f"{entry.candidate.name} has {won:,} rows right that {chosen.candidate.name} has not, and {lost:,} not"
+            )
+            reason = said if wins or forced else f"{reason}; {said}, which chance could do"
+            chosen = entry if wins or forced else chosen
+        if self.contest_field.is_wanted and chosen.candidate.method != SELF_TRAINING:
+            return self._unproven(best)
+        candidates = (*(entry.candidate for entry in self.entries), *self.failed)
+        return Contest(candidates, chosen.candidate, len(self.labeled), reason)
+
+    def _unproven(self, best: Entry) -> Contest:
+        """Return self-training as the user asked for, though it could not be compared."""
+        candidates = (*(entry.candidate for entry in self.entries), *self.failed)
+        chosen = replace(best.candidate, method=SELF_TRAINING)
+        return Contest(candidates, chosen, len(self.labeled), "as you asked for, without a comparison")
+
+    def _tell(self, candidate: Candidate) -> None:
+        total = len(self.contest_field.teachers) + self.contest_field.self_training + 2 * self.contest_field.network
+        done = len(self.entries) + len(self.failed)
+        self.listener.progress(Progress("compare", min(done, total), total, "teachers", {"now": candidate.name}))
+
+
+def learnt(name: str, lesson: Lesson, config: TrainConfig) -> object:
+    """Return a teacher of the table fitted to a lesson; its warnings, of its own parts, are not the user's."""
+    estimator = make(name, config.seed, trust_import=config.trust_import)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if name in FROM_POOL:
+            rows = np.concatenate([lesson.labeled, lesson.pool])
+            nothing = np.full(len(lesson.pool), -1, np.int32)
+            return estimator.fit(rows, np.concatenate([lesson.classes, nothing]))
+        return estimator.fit(lesson.labeled, lesson.classes)
+
+
+def _self_trained(wrap: SelfTraining, network: str, lesson: Lesson, config: TrainConfig) -> object:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        taught = wrap.fit(
+            lesson, lambda: make(network, config.seed, trust_import=config.trust_import), seed=config.seed
+        )
+    return taught.estimator
+
+
+def _won_and_lost(entry: Entry, other: Entry, classes: ClassCodes) -> tuple[int, int]:
+    ours, theirs = entry.right(classes), other.right(classes)
+    return int((ours & ~theirs).sum()), int((theirs & ~ours).sum())
+
+
+def _read(told: dict[str, object]) -> Contest:
+    candidates = tuple(Candidate(**one) for one in told["candidates"])  # type: ignore[attr-defined]
+    chosen = Candidate(**told["chosen"])  # type: ignore[arg-type]
+    return Contest(candidates, chosen, int(told["rows"]), str(told["reason"]))  # type: ignore[call-overload]

@@ -1,0 +1,113 @@
+"""Which way of learning a training takes, by what the user named, what is left open, and the kind of input.
+
+Pictures are for networks. Tables and vectors are for scikit-learn's classifiers too, and there "auto" compares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from labelsvc.classical.self_training import SelfTraining
+from labelsvc.classical.teachers import AUTO as TEACHERS_COMPARED
+from labelsvc.classical.teachers import is_classical, make
+from labelsvc.config import TrainConfig
+from labelsvc.errors import UsageError
+from labelsvc.methods import ALIASES, DEFAULT, METHODS, full_name, with_settings
+from labelsvc.methods import make as make_method
+from labelsvc.networks import FEATURE_NETWORKS
+from labelsvc.records import InputShape, PictureShape
+
+AUTO, SELF_TRAINING, SUPERVISED = "auto", "self-training", "supervised"
+RECIPES: Mapping[str, tuple[str, str, Mapping[str, str]]] = {  # method, network, settings
+    "tutorial": (SELF_TRAINING, "quadratic-sgd", {"way": "tutorial"}),
+}
+
+
+@dataclass(frozen=True)
+class Field:
+    """Which teachers of tables and vectors are compared, and what else with the best of them."""
+
+    teachers: tuple[str, ...]
+    self_training: bool  # whether it is tried
+    is_wanted: bool  # whether it is what the user asked for, win or lose
+    network: bool  # whether a network that learns from the pool is tried as well
+
+    @property
+    def blends(self) -> bool:
+        """Whether the mean of the best teachers is tried."""
+        return len(self.teachers) > 1
+
+
+def settled(config: TrainConfig, shape: InputShape) -> TrainConfig:
+    """Return ``config`` with the full name of its method; what is left to a comparison stays open.
+
+    Raises:
+        UsageError: no method, recipe or teacher is called so, or it is for another kind of input.
+    """
+    config = with_recipe(config)
+    is_picture = isinstance(shape, PictureShape)
+    if is_picture and config.method == SELF_TRAINING:
+        raise UsageError(
+            "self-training wraps teachers of tables and vectors; for pictures, `label --rounds R` lets each round's "
+            "student label for the next, and --method pseudo-label does so at every step"
+        )
+    if config.method == AUTO and (is_picture or config.network in FEATURE_NETWORKS):
+        return replace(config, method=DEFAULT)
+    return config if config.method in (AUTO, SELF_TRAINING) else replace(config, method=full_name(config.method))
+
+
+def with_recipe(config: TrainConfig) -> TrainConfig:
+    """Return ``config`` with what its recipe says.
+
+    Raises:
+        UsageError: there is no such recipe.
+    """
+    if config.recipe is None:
+        return config
+    if config.recipe not in RECIPES:
+        raise UsageError(f"no recipe is called {config.recipe!r}; there is {', '.join(RECIPES)}")
+    method, network, settings = RECIPES[config.recipe]
+    return replace(config, method=method, network=network, settings={**settings, **config.settings}, recipe=None)
+
+
+def field_of(config: TrainConfig, shape: InputShape) -> Field | None:
+    """Return what a settled config has compared, None where a network learns by one of the papers' methods."""
+    if isinstance(shape, PictureShape) or config.network in FEATURE_NETWORKS:
+        return None
+    if config.method not in (AUTO, SELF_TRAINING, SUPERVISED):
+        return None
+    teachers = TEACHERS_COMPARED if config.network == "auto" else (config.network,)
+    is_open = config.method == AUTO
+    wanted = config.method == SELF_TRAINING
+    return Field(teachers, is_open or wanted, wanted, is_open and config.network == "auto")
+
+
+def check(config: TrainConfig) -> None:
+    """Refuse what is wrong whatever the input, before hours are spent.
+
+    Raises:
+        UsageError: a name, a setting or its value is unknown.
+    """
+    config = with_recipe(config)
+    if config.method in METHODS or config.method in ALIASES:
+        if not is_classical(config.network):
+            make_method(config.method, config.settings)
+    elif config.method in (AUTO, SELF_TRAINING):
+        self_training(config)
+    else:
+        raise UsageError(
+            f"no method is called {config.method!r}; there are {', '.join([AUTO, *METHODS, SELF_TRAINING, *ALIASES])}"
+        )
+    if is_classical(config.network):
+        make(config.network, config.seed, trust_import=config.trust_import)
+
+
+def self_training(config: TrainConfig) -> SelfTraining:
+    """Return how a config wraps a teacher.
+
+    Raises:
+        UsageError: a setting or its value is unknown.
+    """
+    found: SelfTraining = with_settings(SelfTraining(), SELF_TRAINING, config.settings)
+    return found
