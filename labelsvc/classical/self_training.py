@@ -15,7 +15,7 @@ with the round before the one that is less often right on them.
 "tutorial", as the tutorial does: each iteration draws a share of the pool at random, labels it, joins it to what is
 labeled and refits, until the pool is used up; labels are frozen. Its code keeps rows of a probability under .4 or over
 .6, which for two classes is "not undecided"; of ten, nearly every row has some class under .4, so that the rule keeps
-all. ``threshold`` is the rule that was meant: rows whose likeliest class reaches it; 0 keeps all, as the code does. With
+labeled and refits, until the pool is used up; labels are frozen. Its code keeps rows of a probability under .4 or over
 ``ramp``, pseudo-labels weigh α(t), which grows as Lee's (2013): 0 until a sixth of the iterations, 3 from the end on.
 
 scikit-learn's SelfTrainingClassifier takes every row over a raw .9 and keeps it for ever; it lowered the accuracy in 12

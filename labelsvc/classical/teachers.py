@@ -133,7 +133,7 @@ def _blend(names: Sequence[str], seed: int, *, trust_import: bool) -> Any:  # no
     from sklearn.ensemble import VotingClassifier
 
     members = [(name, make(name, seed, trust_import=trust_import)) for name in names]
-    return VotingClassifier(members, voting="soft")
+    return VotingClassifier(members, voting="soft", flatten_transform=False)
 
 
 def _by_path(name: str, seed: int) -> Any:  # noqa: ANN401 - see above

@@ -119,7 +119,7 @@ class _Entry:
             LabelsvcError: its file does not answer as it does.
         """
         network = open_network(place, model)
-        export(network, model, path, pixels=rehearsal.checked)
+        export(network, model, path, rows=rehearsal.checked)
         student = load(path, device=device)
         return cls(
             model=model,

@@ -213,7 +213,7 @@ class Judge:
         judge._try(candidate, lambda lesson: _self_trained(wrap, single.network, lesson, self.config), NETWORK_FOLDS)
 
     def _affordable(self, single: Candidate) -> int:
-        """Return how many rows of the pool a self-training can be compared on in its time, if fits are linear in rows."""
+        """Return on how many rows of the pool there is time to compare, if fits are linear in rows."""
         if self.config.steps is not None:
             return POOL_ROWS[1]
         left = SELF_TRAINING_SHARE * self.seconds - (time.monotonic() - self.started)

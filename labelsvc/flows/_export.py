@@ -170,7 +170,7 @@ class _Task:
         rehearsal = Rehearsal.open(self.place, self.store)
         with written_beside(self.target) as partial:
             network = open_network(self.place, self.model)
-            parity = export_file(network, self.model, partial, pixels=rehearsal.checked)
+            parity = export_file(network, self.model, partial, rows=rehearsal.checked)
             said = self._ask(partial, rehearsal)
             facts: dict[str, Any] = {"parity": asdict(parity), "loss": None, "speeds": []}
             if self.config.dtype != "fp32":

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from labelsvc.data.inputs import Inputs
 from labelsvc.flows._inputs import open_inputs
-from labelsvc.records import LabeledSamples, Pixels, SampleNumbers
+from labelsvc.records import Decoded, LabeledSamples, SampleNumbers
 from labelsvc.store import samples
 from labelsvc.store.database import Store
 from labelsvc.student.infer import Student
@@ -48,17 +48,17 @@ class Rehearsal:
         return cls(open_inputs(place, store, numbers), train, pool, validation)
 
     @property
-    def checked(self) -> Pixels:
-        """The pictures on which a file is compared with its network."""
+    def checked(self) -> Decoded:
+        """The inputs on which a file is compared with its network."""
         return self.inputs.gather(np.concatenate([self.train, self.pool[:CHECKED_ROWS]]))
 
-    def ranges(self) -> Iterator[Pixels]:
-        """Yield the pictures from which int8 takes its ranges, block by block."""
-        for _, pixels in self.inputs.blocks(self.pool[:RANGE_ROWS], BLOCK):
-            yield pixels
+    def ranges(self) -> Iterator[Decoded]:
+        """Yield the inputs from which int8 takes its ranges, block by block."""
+        for _, rows in self.inputs.blocks(self.pool[:RANGE_ROWS], BLOCK):
+            yield rows
 
-    def timed(self, batch: int) -> Pixels:
-        """Return as many pictures as a batch has, some of them twice where there are too few."""
+    def timed(self, batch: int) -> Decoded:
+        """Return as many inputs as a batch has, some of them twice where there are too few."""
         assert batch in BATCHES
         return self.inputs.gather(np.resize(self.pool, batch))
 
@@ -80,6 +80,6 @@ class Rehearsal:
 
     def _answers(self, student: Student, numbers: SampleNumbers) -> NDArray[np.float32]:
         none = np.empty((0, len(student.classes)), np.float32)
-        said = [student.probabilities(pixels) for _, pixels in self.inputs.blocks(numbers, BLOCK)]
+        said = [student.probabilities(rows) for _, rows in self.inputs.blocks(numbers, BLOCK)]
         self.inputs.release()
         return np.concatenate([none, *said])

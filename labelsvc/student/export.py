@@ -1,7 +1,8 @@
-"""From a network to one ONNX file that answers as the network does, or no file at all.
+"""From a classifier to one ONNX file that answers as the classifier does, or no file at all.
 
-Input ``image``: uint8 [batch, height, width, channels]; output ``probabilities``: float32 [batch, classes]. Only the
-batch is dynamic. Preprocessing and temperature are inside; class names and origin are in the metadata.
+Of pictures, the input is ``image``: uint8 [batch, height, width, channels]; of tables and vectors ``tabular`` tells.
+Output ``probabilities``: float32 [batch, classes]. Only the batch is dynamic. Preprocessing and temperature are inside;
+class names, the input's shape and the origin are in the metadata.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import warnings
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +22,12 @@ from torch import Tensor, nn
 from labelsvc import __version__
 from labelsvc.errors import LabelsvcError
 from labelsvc.networks import Classifier
-from labelsvc.records import Model, Pixels
+from labelsvc.records import Decoded, InputShape, Model, PictureShape
+from labelsvc.student.feeding import feeds
+from labelsvc.student.metadata import INPUT
 from labelsvc.student.session import onnxruntime
-from labelsvc.training.rows import as_floats
+from labelsvc.student.tabular import tabular_graph
+from labelsvc.training.rows import as_floats, as_networks_see
 from labelsvc.workspace import written_beside
 
 LARGEST_DIFFERENCE = 1e-4  # of a probability
@@ -58,20 +62,20 @@ class Parity:
         return self.largest_difference <= LARGEST_DIFFERENCE and self.other_class == 0
 
 
-def export(classifier: Classifier, model: Model, target: Path, *, pixels: Pixels) -> Parity:
-    """Write ``target`` when onnxruntime, reading it, answers as the network does on ``pixels``.
+def export(classifier: Classifier, model: Model, target: Path, *, rows: Decoded) -> Parity:
+    """Write ``target`` when onnxruntime, reading it, answers as the classifier does on ``rows``.
 
     Raises:
-        LabelsvcError: it does not; no file is written.
+        LabelsvcError: it does not, or what it learnt has no ONNX graph; no file is written.
     """
-    graph = Graph(classifier.cpu().eval(), model.temperature).eval()
+    classifier, shape = classifier.cpu().eval(), model.preprocessing.shape
     with written_beside(target) as partial:
-        _save(graph, model, partial)
+        _save(classifier, model, partial)
         onnx.checker.check_model(onnx.load(partial), full_check=True)
-        parity = compare(_network_answers(graph, pixels), _file_answers(partial, pixels))
+        parity = compare(_own_answers(classifier, model, rows), _file_answers(partial, shape, rows))
         if not parity.holds:
             raise LabelsvcError(
-                f"the file was not written: on {parity.rows} real rows its probabilities differ from the network's by "
+                f"the file was not written: on {parity.rows} real rows its probabilities differ from the model's by "
                 f"up to {parity.largest_difference:.1e} (allowed {LARGEST_DIFFERENCE:.0e}) and it names another class "
                 f"for {parity.other_class}; report this with `labelsvc doctor --json`"
             )
@@ -86,18 +90,30 @@ def compare(network: NDArray[np.float32], file: NDArray[np.float32]) -> Parity:
     return Parity(len(network), float(np.abs(network - file).max()), int(other.sum()))
 
 
-def _save(graph: Graph, model: Model, path: Path) -> None:
+def _save(classifier: Classifier, model: Model, path: Path) -> None:
     shape = model.preprocessing.shape
-    example = torch.zeros(2, shape.height, shape.width, shape.channels, dtype=torch.uint8)
+    if isinstance(shape, PictureShape):
+        graph = Graph(classifier, model.temperature).eval()
+        found = translate(graph, torch.zeros(2, *shape.sides, dtype=torch.uint8), "image", "probabilities")
+    else:
+        found = tabular_graph(classifier, shape, model.temperature, translate)
+    onnx.helper.set_model_props(found, _metadata(model))
+    onnx.save(found, path)
+
+
+def translate(graph: nn.Module, example: Tensor, given: str, made: str) -> onnx.ModelProto:
+    """Return a module as an ONNX graph from the input ``given`` to the output ``made``.
+
+    Raises:
+        LabelsvcError: torch cannot.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's own, about its own parts
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-        program = _translate(graph, example)
-    program.model.metadata_props.update(_metadata(model))
-    program.save(path)
+        return _translated(graph.eval(), example, given, made).model_proto
 
 
-def _translate(graph: Graph, example: Tensor) -> torch.onnx.ONNXProgram:
+def _translated(graph: nn.Module, example: Tensor, given: str, made: str) -> torch.onnx.ONNXProgram:
     """Let torch write the graph as ONNX; what goes wrong is one line, and a Ctrl-C in it stays one.
 
     Raises:
@@ -107,9 +123,9 @@ def _translate(graph: Graph, example: Tensor) -> torch.onnx.ONNXProgram:
         program = torch.onnx.export(
             graph,
             (example,),
-            input_names=["image"],
-            output_names=["probabilities"],
-            dynamic_shapes={"image": {0: torch.export.Dim("batch")}},
+            input_names=[given],
+            output_names=[made],
+            dynamic_shapes=({0: torch.export.Dim("batch")},),
             dynamo=True,
             verbose=False,
         )
@@ -128,6 +144,7 @@ def _metadata(model: Model) -> dict[str, str]:
     return {
         "class_names": json.dumps(model.classes),
         "names": json.dumps(dict(enumerate(model.classes))),
+        INPUT: json.dumps(asdict(model.preprocessing.shape)),
         "labelsvc.version": __version__,
         "labelsvc.model": model.model_id,
         "labelsvc.run": model.run_id,
@@ -141,12 +158,13 @@ def _metadata(model: Model) -> dict[str, str]:
 
 
 @torch.inference_mode()
-def _network_answers(graph: Graph, pixels: Pixels) -> NDArray[np.float32]:
-    answers: NDArray[np.float32] = graph(torch.from_numpy(pixels)).numpy()
+def _own_answers(classifier: Classifier, model: Model, rows: Decoded) -> NDArray[np.float32]:
+    seen = as_networks_see(model.preprocessing.shape, torch.device("cpu"))(torch.from_numpy(rows))
+    answers: NDArray[np.float32] = (classifier(seen) / model.temperature).softmax(dim=1).numpy()
     return answers
 
 
-def _file_answers(path: Path, pixels: Pixels) -> NDArray[np.float32]:
+def _file_answers(path: Path, shape: InputShape, rows: Decoded) -> NDArray[np.float32]:
     session = onnxruntime().InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    answers: NDArray[np.float32] = session.run(None, {"image": pixels})[0]
+    answers: NDArray[np.float32] = session.run(["probabilities"], feeds(shape, rows))[0]
     return answers

@@ -1,9 +1,9 @@
-"""A student as its users see it: pixels in, probabilities out, from the ONNX file alone."""
+"""A student as its users see it: inputs in, probabilities out, from the ONNX file alone."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelsvc.errors import InputError
-from labelsvc.records import PictureShape, Pixels
-from labelsvc.student.metadata import StudentPolicy, Words, policy_of, pool_of
+from labelsvc.records import Decoded, InputShape, PictureShape, shape_of
+from labelsvc.student.feeding import feeds, input_names
+from labelsvc.student.metadata import INPUT, StudentPolicy, Words, policy_of, pool_of
 from labelsvc.student.session import open_session, run
 
 
@@ -23,14 +24,14 @@ class Student:
 
     session: Any
     classes: tuple[str, ...]
-    shape: PictureShape
+    shape: InputShape
     origin: Mapping[str, str]  # the file's ``labelsvc.*`` metadata
     policy: StudentPolicy | None = None  # which of its labels count, where the file says so
     pool: Words | None = None  # what it said of its pool, where the file says so
 
-    def probabilities(self, pixels: Pixels) -> NDArray[np.float32]:
-        """Return the probabilities [rows, classes] of pictures [rows, height, width, channels]."""
-        result: NDArray[np.float32] = run(self.session, "probabilities", {"image": pixels})
+    def probabilities(self, rows: Decoded) -> NDArray[np.float32]:
+        """Return the probabilities [rows, classes] of decoded inputs [rows, *sides]."""
+        result: NDArray[np.float32] = run(self.session, "probabilities", feeds(self.shape, rows))
         return result
 
 
@@ -43,16 +44,25 @@ def load(path: Path, *, device: str = "auto") -> Student:
     """
     session = open_session(path, device)
     metadata = session.get_modelmeta().custom_metadata_map
-    inputs = session.get_inputs()
-    if "class_names" not in metadata or [field.name for field in inputs] != ["image"] or len(inputs[0].shape) != 4:
+    shape = _shape(metadata.get(INPUT), session.get_inputs())
+    if "class_names" not in metadata or shape is None:
         raise InputError(f"{path} is no student of labelsvc: it has no input `image` or no `class_names`")
-    height, width, channels = inputs[0].shape[1:]
     origin = {name: value for name, value in metadata.items() if name.startswith("labelsvc.")}
     return Student(
         session=session,
         classes=tuple(json.loads(metadata["class_names"])),
-        shape=PictureShape(height, width, channels),
+        shape=shape,
         origin=origin,
         policy=policy_of(metadata),
         pool=pool_of(metadata),
     )
+
+
+def _shape(told: str | None, inputs: Sequence[Any]) -> InputShape | None:
+    """Return the shape that a file tells, else that of the pictures that it takes; None where it is no student's."""
+    names = [field.name for field in inputs]
+    if told is not None:
+        shape = shape_of(json.loads(told))
+        return shape if sorted(names) == sorted(input_names(shape)) else None
+    is_picture = names == ["image"] and len(inputs[0].shape) == 4
+    return PictureShape(*inputs[0].shape[1:]) if is_picture else None

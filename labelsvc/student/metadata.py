@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 
 from labelsvc.config import DEFAULT_THRESHOLD
 
+INPUT = "labelsvc.input"  # JSON: the shape of its input
+VECTOR = "vector"  # the name of the input of a student of vectors
+NO_TIME = -(2**63)  # what a null time is to a student of tables
 POLICY = "labelsvc.policy"
 POOL = "labelsvc.pool"
 BINS = 10  # of equal width, of confidence

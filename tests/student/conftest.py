@@ -25,7 +25,7 @@ def classifier() -> Classifier:
 def exported(classifier: Classifier, tmp_path_factory: pytest.TempPathFactory) -> Exported:
     """Give the network's file, alone in its folder."""
     path = tmp_path_factory.mktemp("exported") / "student.onnx"
-    return Exported(path, export(classifier, model(), path, pixels=bars(20)[0]))
+    return Exported(path, export(classifier, model(), path, rows=bars(20)[0]))
 
 
 @pytest.fixture(scope="session")

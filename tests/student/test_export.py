@@ -84,11 +84,11 @@ def test_a_broken_graph_gets_no_name(exported: Exported, tmp_path: Path, monkeyp
     monkeypatch.setattr(room, "_save", lambda _graph, _model, path: shutil.copy(exported.path, path))
     target = tmp_path / "student.onnx"
     with pytest.raises(LabelsvcError, match="the file was not written: on 20 real rows"):
-        export(network(seed=3), model(), target, pixels=bars(20)[0])
+        export(network(seed=3), model(), target, rows=bars(20)[0])
     assert list(tmp_path.iterdir()) == []
     target.write_text("older")
     with pytest.raises(LabelsvcError):
-        export(network(seed=3), model(), target, pixels=bars(20)[0])
+        export(network(seed=3), model(), target, rows=bars(20)[0])
     assert target.read_text() == "older"
     assert list(tmp_path.iterdir()) == [target]
 
@@ -123,5 +123,5 @@ def test_every_network_can_be_exported(name: str, tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3), np.uint8)
     built = networks.build(name, preprocessing, 3, seed=0)
     record = model(network=name, preprocessing=preprocessing)
-    assert export(built, record, tmp_path / "student.onnx", pixels=pixels).holds
+    assert export(built, record, tmp_path / "student.onnx", rows=pixels).holds
     assert len(list(tmp_path.iterdir())) == 1

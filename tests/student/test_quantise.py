@@ -162,7 +162,7 @@ def test_every_network_takes_fewer_bits(name: str, tmp_path: Path) -> None:
     preprocessing = Preprocessing(PictureShape(32, 32, 3), (0.5,) * 3, (0.25,) * 3)
     pixels = np.random.default_rng(0).integers(0, 256, (16, 32, 32, 3), np.uint8)
     built = networks.build(name, preprocessing, 3, seed=0)
-    export(built, model(network=name, preprocessing=preprocessing), tmp_path / "fp32.onnx", pixels=pixels)
+    export(built, model(network=name, preprocessing=preprocessing), tmp_path / "fp32.onnx", rows=pixels)
     before = load(tmp_path / "fp32.onnx", device="cpu").probabilities(pixels)
     for dtype in ("fp16", "int8"):
         convert(tmp_path / "fp32.onnx", tmp_path / f"{dtype}.onnx", dtype, [pixels])
