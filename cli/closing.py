@@ -130,6 +130,9 @@ def exported(outcome: ExportOutcome) -> list[str]:
         f"{parity.largest_difference:.1e} on {parity.rows:,} rows"
         + (f"; {_certificate(outcome.certificate)}" if outcome.certificate else "")
     ]
+    if outcome.agreement is not None:
+        agreeing, rows = outcome.agreement
+        lines.append(f"it names {agreeing:,} of {rows:,} rows of the pool as its teacher does ({agreeing / rows:.1%})")
     if outcome.loss is not None:
         lines.append(f"{outcome.dtype}: {outcome.loss}")
     if outcome.speeds:

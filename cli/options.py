@@ -77,6 +77,12 @@ MaxFailed = Annotated[str, _option("--max-failed", metavar="N", help="Rows that 
 CacheGb = Annotated[float, _option("--cache-gb", metavar="GB", min=0, help="How much of decoded inputs to keep.")]
 
 Method = Annotated[str, _option("--method", metavar="NAME", help="How to learn; see `labelsvc methods`.")]
+Recipe = Annotated[
+    str | None, _option("--recipe", metavar="NAME", help="A published way to learn, whole: tutorial, for vectors.")
+]
+TrustImport = Annotated[
+    bool, _option("--trust-import", help="Let --network be the path of a class outside of scikit-learn.")
+]
 Steps = Annotated[int | None, _option("--steps", metavar="N", help="How many steps to train.")]
 Budget = Annotated[str | None, _option("--budget", metavar="TIME", help="How long to train: 90s, 2m, 1.5h.")]
 Network = Annotated[str, _option("--network", metavar="NAME", help="The network.")]

@@ -51,6 +51,8 @@ def run(  # noqa: PLR0913 - an option each
     keep_moments: options.KeepMoments = TrainConfig.keep_moments,
     baseline: options.Baseline = TrainConfig.baseline,
     teacher: options.Teacher = TrainConfig.teacher,
+    recipe: options.Recipe = TrainConfig.recipe,
+    trust_import: options.TrustImport = TrainConfig.trust_import,
     threshold: options.LabelThreshold = None,
     class_threshold: options.ClassThreshold = None,
     precision: options.Precision = None,

@@ -23,7 +23,7 @@ WORKSPACE_VARIABLE = "LABELSVC_WORKSPACE"
 DEFAULT_WORKSPACE = Path("workspace")
 FILE = "labelsvc.toml"
 SHOW_CONFIG = "--show-config"
-_PLUMBING = ("help", "workspace", "show-config", "json")  # options that are no settings of a verb
+_PLUMBING = ("help", "workspace", "show-config", "json", "trust-import")  # options that are said by flags alone
 _EXCLUSIVE = ("steps", "budget")  # the one from the stronger source wins
 _STRENGTH = ("DEFAULT", "DEFAULT_MAP", "ENVIRONMENT", "COMMANDLINE")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from labelsvc.config import TrainConfig
 
-from . import answer, closing, options, terminal
+from . import answer, by_accuracy, closing, options, terminal
 
 
 def train(  # noqa: PLR0913 - an option each
@@ -22,6 +22,8 @@ def train(  # noqa: PLR0913 - an option each
     spread: options.Spread = TrainConfig.spread,
     baseline: options.Baseline = TrainConfig.baseline,
     teacher: options.Teacher = TrainConfig.teacher,
+    recipe: options.Recipe = TrainConfig.recipe,
+    trust_import: options.TrustImport = TrainConfig.trust_import,
     resume: options.Resume = False,
     workspace: options.Workspace = options.WORKSPACE,
     as_json: options.AsJson = False,
@@ -43,6 +45,8 @@ def train(  # noqa: PLR0913 - an option each
         spread=spread,
         baseline=baseline,
         teacher=teacher,
+        recipe=recipe,
+        trust_import=trust_import,
         settings=options.pairs(set_),
     )
     with terminal.listening() as listener:
@@ -51,5 +55,6 @@ def train(  # noqa: PLR0913 - an option each
         outcome = flows.train(workspace, config, listener=listener)
     if as_json:
         answer.say("train", outcome)
+    by_accuracy.show(outcome.candidates, outcome.model)
     terminal.note(closing.trained(outcome.model, outcome.steps))
     closing.close(outcome, workspace, labeled="learnt from", abstained=None)

@@ -191,6 +191,7 @@ class CertifyConfig:
     group_column: str | None = None  # rows of one value count once
     image_root: str | None = None
     shape: tuple[int, ...] | None = None
+    vector_column: str | None = None
 
     def __post_init__(self) -> None:
         _check_promise(self.precision, self.confidence)
@@ -233,6 +234,7 @@ class PredictConfig:
     image_root: str | None = None
     shape: tuple[int, ...] | None = None
     max_failed: str = "0"
+    vector_column: str | None = None
 
     def __post_init__(self) -> None:
         if self.top_k < 0:

@@ -20,7 +20,7 @@ SampleNumbers = NDArray[np.int64]  # [rows], the store's keys of samples
 ClassCodes = NDArray[np.int32]  # [rows], positions in the workspace's class names
 Pixels = NDArray[np.uint8]  # [rows, height, width, channels]
 Values = NDArray[np.float32]  # [rows, values] of a table or of vectors; in a table, NaN where a value is null
-Decoded = Pixels | Values  # inputs as they lie in the cache
+Decoded = NDArray[Any]  # inputs as they lie in the cache: pixels or values
 
 ColumnKind = Literal["number", "boolean", "category", "time"]
 

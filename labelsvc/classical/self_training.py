@@ -14,8 +14,8 @@ with the round before the one that is less often right on them.
 
 "tutorial", as the tutorial does: each iteration draws a share of the pool at random, labels it, joins it to what is
 labeled and refits, until the pool is used up; labels are frozen. Its code keeps rows of a probability under .4 or over
-.6, which for two classes is "not undecided"; of ten, nearly every row has some class under .4, so that the rule keeps
-labeled and refits, until the pool is used up; labels are frozen. Its code keeps rows of a probability under .4 or over
+.6, which for two classes is "not undecided"; of ten, nearly every row has a class under .4, so that the rule keeps all.
+``threshold`` is the rule that was meant: rows whose likeliest class reaches it; 0 keeps all, as the code does. With
 ``ramp``, pseudo-labels weigh α(t), which grows as Lee's (2013): 0 until a sixth of the iterations, 3 from the end on.
 
 scikit-learn's SelfTrainingClassifier takes every row over a raw .9 and keeps it for ever; it lowered the accuracy in 12
@@ -91,7 +91,7 @@ class SelfTraining:
     def fit(self, lesson: Lesson, make: Make, *, seed: int = 0, exam: Exam | None = None) -> Taught:
         """Fit a teacher to labeled rows and, in rounds, to what it says of the pool."""
         if not len(lesson.pool):
-            return Taught(_fit(make(), lesson.labeled, lesson.classes), (), "there is no pool")
+            return Taught(_Added.none(lesson).fit(make(), lesson), (), "there is no pool")
         if self.way == "tutorial":
             return self._drawn(lesson, make, seed)
         return self._growing(lesson, make, seed, exam)
@@ -113,17 +113,16 @@ class SelfTraining:
         order = np.random.default_rng(seed).permutation(len(lesson.pool))
         size = max(1, round(self.sample_rate * len(order)))
         starts = range(0, len(order), size)
-        estimator = _fit(make(), lesson.labeled, lesson.classes)
         added = _Added.none(lesson)
-        turns = []
+        estimator = added.fit(make(), lesson)
+        turns: list[Turn] = []
         for place, start in enumerate(starts):
             rows = lesson.pool[order[start : start + size]]
             said = np.exp(log_probabilities(estimator, rows, lesson.class_count))
             kept = said.max(axis=1) >= self.threshold
-            added = added.joined(
-                rows[kept], said[kept].argmax(axis=1).astype(np.int32), self._alpha(place, len(starts))
-            )
-            estimator = added.fit(make(), lesson.labeled, lesson.classes)
+            drawn, classes = order[start : start + size][kept], said[kept].argmax(axis=1).astype(np.int32)
+            added = added.joined(drawn, classes, self._alpha(place, len(starts)))
+            estimator = added.fit(make(), lesson)
             turns.append(Turn(len(added.classes), None))
         return Taught(estimator, tuple(turns), "all of the pool was used")
 

@@ -19,10 +19,11 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from labelsvc.data import forms
-from labelsvc.data.features import is_vector, kind_of
+from labelsvc.data.features import check_columns, is_vector, kind_of
 from labelsvc.data.forms import is_binary, is_picture_struct, is_text
 from labelsvc.data.remote import Remote
 from labelsvc.errors import InputError
+from labelsvc.records import InputShape, TableShape, VectorShape
 
 PICTURE_NAMES = ("image", "img", "picture", "jpg", "png", "bytes")
 PATH_NAMES = ("image", "img", "picture", "path", "file", "filename", "filepath", "imagepath", "imagefile")
@@ -147,6 +148,36 @@ def _with_input(columns: Columns, schema: pa.Schema, wanted: ColumnNames, where:
     return replace(columns, features=features)
 
 
+def fitting_columns(
+    schema: pa.Schema,
+    wanted: ColumnNames,
+    shape: InputShape,
+    *,
+    where: str,
+    partitions: Mapping[str, str | None] | None = None,
+) -> Columns:
+    """Find the columns of a file for a model that takes inputs of ``shape``; else as ``find_columns``.
+
+    Raises:
+        InputError: the file has inputs of another kind, lacks a column or has it in another type; or as there.
+    """
+    if isinstance(shape, TableShape):
+        check_columns(schema, shape, where=where)
+        wanted = replace(wanted, features=tuple(column.name for column in shape.columns))
+    elif isinstance(shape, VectorShape):
+        wanted = replace(wanted, vector=wanted.vector or _only_vector(schema, wanted, where))
+    found = find_columns(schema, wanted, where=where, partitions=partitions)
+    if found.kind != shape.kind:
+        raise InputError(
+            f"{where} has no {_INPUTS[shape.kind]}, which the student takes ({shape}); its columns are "
+            f"{_described(schema)}"
+        )
+    return found
+
+
+_INPUTS = {"image": "picture column", "vector": "column of vectors", "table": "such columns"}
+
+
 def label_names(schema: pa.Schema, label_column: str | None) -> tuple[str, ...]:
     """Return the class names that Hugging Face's metadata gives to codes in ``label_column``, else ``()``."""
     if label_column is None or label_column not in schema.names:
@@ -267,7 +298,7 @@ def _holds_vectors(kind: pa.DataType) -> bool:
 
 
 def _holds_features(kind: pa.DataType) -> bool:
-    return kind_of(kind) is not None
+    return kind_of(kind) is not None or pa.types.is_null(kind)
 
 
 def _has_an_order(kind: pa.DataType) -> bool:

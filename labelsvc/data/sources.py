@@ -15,7 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from labelsvc.data.columns import ColumnNames, Columns, find_columns
+from labelsvc.data.columns import ColumnNames, Columns, fitting_columns
 from labelsvc.data.decoding import rows_per_batch
 from labelsvc.data.files import InputFile, expand, is_hidden, partitions
 from labelsvc.data.packing import SUFFIXES, name_below, walk
@@ -23,7 +23,7 @@ from labelsvc.data.reading import batch_rows, opened
 from labelsvc.data.remote import FoundFile, Location, Remote, below, is_remote, locate, look
 from labelsvc.data.threads import in_order
 from labelsvc.errors import InputError
-from labelsvc.records import PictureShape
+from labelsvc.records import InputShape, PictureShape
 from labelsvc.workspace import written_beside
 
 PATH = "path"  # the column of a listing, and the name by which its rows are known
@@ -99,18 +99,22 @@ def list_pictures(tree: PictureTree, target: Path) -> str:
     return digest.hexdigest()
 
 
-def survey(found: Sequence[Named], wanted: ColumnNames, shape: PictureShape, listings: Path) -> tuple[Source, ...]:
-    """Look into what was found: columns, rows, and how many to read at a time for pictures of ``shape``.
+def survey(found: Sequence[Named], wanted: ColumnNames, shape: InputShape, listings: Path) -> tuple[Source, ...]:
+    """Look into what was found: columns, rows, and how many to read at a time for inputs of ``shape``.
 
     Listings of pictures are written into the folder ``listings``.
 
     Raises:
-        InputError: a file is damaged or has no pictures, or the rows of two files are known by different names.
+        InputError: a file is damaged or has no such inputs, or the rows of two files are known by different names.
     """
 
     def looked_into(numbered: tuple[int, Named]) -> Source:
         number, one = numbered
         if isinstance(one, PictureTree):
+            if not isinstance(shape, PictureShape):
+                raise InputError(
+                    f"{one.folder} is a folder of pictures, and the student takes {shape}; name Parquet files"
+                )
             return _listed(one, listings / f"listing-{number:04}.parquet", shape)
         return _surveyed(one, wanted, shape)
 
@@ -206,10 +210,11 @@ def _listed(tree: PictureTree, listing: Path, shape: PictureShape) -> Source:
     return Source(str(tree.folder), listing, columns, rows, rows_per_batch(shape), identity)
 
 
-def _surveyed(found: TableFile, wanted: ColumnNames, shape: PictureShape) -> Source:
+def _surveyed(found: TableFile, wanted: ColumnNames, shape: InputShape) -> Source:
     name = str(found.place)
     with opened(found.place) as parquet:
-        columns = find_columns(parquet.schema_arrow, wanted, where=name, partitions=found.file.partitions)
+        partitions = found.file.partitions
+        columns = fitting_columns(parquet.schema_arrow, wanted, shape, where=name, partitions=partitions)
         columns = replace(columns, label=None, group=None)
         step = batch_rows(parquet, columns, rows=rows_per_batch(shape))
         return Source(name, found.place, columns, int(parquet.metadata.num_rows), step, found.identity)

@@ -99,6 +99,7 @@ class _Question:
             group=config.group_column,
             root=config.image_root,
             shape=config.shape,
+            vector=config.vector_column,
         )
         examined = examine(student, self.source, wanted)
         self.refuse_seen(examined)

@@ -23,10 +23,11 @@ from labelsvc.classical.self_training import SelfTraining
 from labelsvc.classical.teachers import AND, FROM_POOL, make
 from labelsvc.config import TrainConfig
 from labelsvc.errors import LabelsvcError, UsageError
-from labelsvc.flows._methods import DEFAULT, SELF_TRAINING, SUPERVISED, Field, self_training
+from labelsvc.flows._methods import SELF_TRAINING, SUPERVISED, Field, self_training
 from labelsvc.flows._room import Assignment, enter
 from labelsvc.flows._session import Session
 from labelsvc.labeling.calibrate import fit_temperature, negative_log_likelihood
+from labelsvc.methods import DEFAULT
 from labelsvc.methods import make as make_method
 from labelsvc.records import SILENCE, ClassCodes, LabeledSamples, Listener, Progress, SampleNumbers
 from labelsvc.training.loop import Plan, begin, run

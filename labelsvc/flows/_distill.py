@@ -11,14 +11,25 @@ from numpy.typing import NDArray
 from labelsvc.config import TrainConfig, digest
 from labelsvc.errors import InputError
 from labelsvc.flows._models import is_kept
+from labelsvc.flows._pupils import Pupil
 from labelsvc.flows._room import Assignment
 from labelsvc.flows._session import open_store, predictions_of, recorded, versions
 from labelsvc.flows._teach import teach
 from labelsvc.labeling.pool import read_distributions, read_predictions
 from labelsvc.labeling.select import accept, among, thresholds_by_class
 from labelsvc.methods import change
-from labelsvc.records import SILENCE, LabeledSamples, LabelSet, Listener, Model, PseudoLabels, RowCount, SampleNumbers
-from labelsvc.store import label_sets, models, runs, samples
+from labelsvc.records import (
+    SILENCE,
+    LabeledSamples,
+    LabelSet,
+    Listener,
+    Model,
+    PictureShape,
+    PseudoLabels,
+    RowCount,
+    SampleNumbers,
+)
+from labelsvc.store import datasets, label_sets, models, runs, samples
 from labelsvc.store.database import Store
 from labelsvc.store.runs import NewRun
 from labelsvc.student.distil import STUDENT, syllabus
@@ -36,7 +47,7 @@ class DistillOutcome:
     run_id: str
     model: Model
     label_set: LabelSet
-    steps: int
+    steps: int | None  # that it learnt for; None of one that takes none
     rows: RowCount
     next_command: str
     repeated: bool = False
@@ -53,7 +64,8 @@ def distill(
     """Train a student on given labels, people's decisions and a set's accepted labels, by default the current one's.
 
     Calibration inputs that the set's policy accepts are learnt from too, under the teacher's labels. Without steps
-    or budget in ``config`` the student takes as many steps as its teacher did; its method is fixed.
+    or budget in ``config`` the student takes as many steps as its teacher did; its method is fixed. For tables and
+    vectors, ``_pupils`` says what a student is.
 
     Raises:
         InputError: nothing was ingested, trained or labeled.
@@ -61,6 +73,11 @@ def distill(
     place = find(Path(workspace))
     store = open_store(place)
     taught_by = label_sets.get(store, label_set)
+    if not isinstance(datasets.input_shape(store), PictureShape):
+        pupil = Pupil(place, store, taught_by, config or TrainConfig(), listener)
+        run_id, model, rows, repeated = pupil.learn(parent_run)
+        steps = runs.get(store, run_id).outcome.get("steps")
+        return DistillOutcome(run_id, model, taught_by, steps, rows, NEXT, repeated)
     told = replace(config or TrainConfig(), method="supervised", baseline=False, teacher=None)
     config = _as_long_as_teacher(store, told, taught_by)
     method = change(STUDENT, "the student", config.settings)

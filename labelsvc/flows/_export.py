@@ -14,14 +14,15 @@ from numpy.typing import NDArray
 
 from labelsvc.config import ExportConfig, digest
 from labelsvc.data.reading import file_digest
-from labelsvc.errors import UsageError
+from labelsvc.errors import LabelsvcError, UsageError
+from labelsvc.flows._inputs import rows_to_ask
 from labelsvc.flows._model_card import describe
-from labelsvc.flows._models import in_use, open_network
+from labelsvc.flows._models import PREDICTIONS, in_use, is_kept, open_network
 from labelsvc.flows._rehearsal import Rehearsal
 from labelsvc.flows._session import open_store, recorded, versions
-from labelsvc.records import SILENCE, Certificate, Listener, Model, RowCount
+from labelsvc.records import SILENCE, Certificate, Listener, Model, PictureShape, RowCount
 from labelsvc.report import model_card
-from labelsvc.store import certificates, label_sets, runs, samples
+from labelsvc.store import certificates, label_sets, models, runs, samples
 from labelsvc.store.database import Store
 from labelsvc.store.runs import NewRun
 from labelsvc.student import card, gate, triton
@@ -33,7 +34,10 @@ from labelsvc.student.infer import Student, load
 from labelsvc.student.metadata import StudentPolicy, as_metadata
 from labelsvc.student.quantise import convert
 from labelsvc.student.speed import BATCHES, device_of, speeds
+from labelsvc.training.predict import logits_of
 from labelsvc.workspace import Workspace, find, written_beside
+
+LEAST_AGREEMENT = 0.98  # of a student of tables or vectors with its teacher
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,7 @@ class ExportOutcome:
     rows: RowCount
     next_command: str
     card: str | None  # the path of the model card; None where another file has its name
+    agreement: tuple[int, int] | None = None  # rows of the pool that it names as its teacher does, and of how many
     validation: tuple[int, int] | None = None  # how many validation rows it has right, and of how many
     loss: Loss | None = None  # of a file in fewer bits
     speeds: tuple[Speed, ...] = ()
@@ -78,7 +83,8 @@ def export(
     Raises:
         InputError: nothing was trained, the weights are gone, or another model lies in the Triton repository.
         LabelsvcError: the file does not answer as the network does; in fewer bits, it costs more than is allowed, or
-            is slower here without ``force``. Nothing is written.
+            is slower here without ``force``; of tables and vectors, it names under 98% of the pool as its teacher does
+            without ``force``. Nothing is written.
         UsageError: the name is that of a card.
     """
     config = config or ExportConfig()
@@ -153,13 +159,23 @@ class _Task:
         precision, confidence = self.promised.promised_precision, self.promised.confidence
         return replace(rule, target_precision=precision, confidence_level=confidence)
 
+    @property
+    def holds_pictures(self) -> bool:
+        """Whether its input is a picture."""
+        return isinstance(self.model.preprocessing.shape, PictureShape)
+
     def check(self) -> None:
         """Refuse what can be told before the work.
 
         Raises:
             InputError: another model lies in the Triton repository.
-            UsageError: the name is that of a card.
+            UsageError: the name is that of a card, or fewer bits are asked for than a student of tables may have.
         """
+        if self.config.dtype != "fp32" and not self.holds_pictures:
+            raise UsageError(
+                f"--dtype {self.config.dtype} is for students of pictures; those of tables and vectors are small, and "
+                "their numbers need all of their bits: leave it out"
+            )
         if self.card == self.target:
             raise UsageError(f"{self.target} is the name of the model card; name the file {self.target.stem}.onnx")
         if self.config.triton is not None:
@@ -172,7 +188,8 @@ class _Task:
             network = open_network(self.place, self.model)
             parity = export_file(network, self.model, partial, rows=rehearsal.checked)
             said = self._ask(partial, rehearsal)
-            facts: dict[str, Any] = {"parity": asdict(parity), "loss": None, "speeds": []}
+            agreement = self._agreement(said, rehearsal)
+            facts: dict[str, Any] = {"parity": asdict(parity), "agreement": agreement, "loss": None, "speeds": []}
             if self.config.dtype != "fp32":
                 said, cost = self._in_fewer_bits(partial, said, rehearsal)
                 facts |= cost
@@ -181,6 +198,28 @@ class _Task:
             self._sign(partial, found, facts, said, rehearsal)
         facts |= {"format": asdict(found), "timed_on": device_of(said.student)}
         return {**facts, "sha256": file_digest(self.target)}
+
+    def _agreement(self, said: _Said, rehearsal: Rehearsal) -> tuple[int, int] | None:
+        """Return how many rows of the pool the file names as the model's teacher does, and of how many.
+
+        Raises:
+            LabelsvcError: they are too few, and ``force`` is not given.
+        """
+        if self.holds_pictures or self.model.parent_id is None:
+            return None
+        teacher = models.get(self.store, self.model.parent_id)
+        if teacher.method == PREDICTIONS or not is_kept(self.place, teacher):
+            return None
+        rows = rows_to_ask(self.place, self.store, np.sort(rehearsal.pool), device="cpu")
+        words = logits_of(open_network(self.place, teacher), rows).argmax(axis=1)
+        agreeing = int((words == said.pool[np.argsort(rehearsal.pool)].argmax(axis=1)).sum())
+        if agreeing < LEAST_AGREEMENT * len(words) and not self.config.force:
+            raise LabelsvcError(
+                f"no file was written: the student names {agreeing / len(words):.1%} of {len(words):,} pool rows as "
+                f"its teacher does, less than {LEAST_AGREEMENT:.0%}; --force writes it all the same, `labelsvc export "
+                f"--from {teacher.model_id[-8:]}` writes the teacher, and more steps bring a network closer to it"
+            )
+        return agreeing, len(words)
 
     def _ask(self, path: Path, rehearsal: Rehearsal) -> _Said:
         student = load(path, device=self.config.device)
@@ -216,7 +255,7 @@ class _Task:
 
     def _sign(self, path: Path, found: FileFormat, facts: Mapping[str, Any], said: _Said, rehearsal: Rehearsal) -> None:
         """Write into the file what it says of itself."""
-        measured = {name: facts[name] for name in ("parity", "loss", "validation")}
+        measured = {name: facts[name] for name in ("parity", "agreement", "loss", "validation")}
         told = {
             card.DTYPE: self.config.dtype,
             card.OPSET: str(found.opset),
@@ -241,6 +280,7 @@ class _Task:
             rows=_rows(facts),
             next_command=f"labelsvc predict {self.target} NEW.parquet out.parquet",
             card=str(self.card),
+            agreement=None if facts.get("agreement") is None else tuple(facts["agreement"]),
             validation=None if facts["validation"] is None else tuple(facts["validation"]),
             loss=None if facts["loss"] is None else Loss(**facts["loss"]),
             speeds=tuple(Speed(**one) for one in facts["speeds"]),

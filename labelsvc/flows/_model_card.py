@@ -34,6 +34,7 @@ def describe(store: Store, exported: ExportOutcome) -> ModelCard:
         certificates=certificates.of_model(store, exported.model.model_id),
         parity=exported.parity,
         validation=exported.validation,
+        agreement=exported.agreement,
         tested=_tested(store, exported.model),
         loss=exported.loss,
         speeds=exported.speeds,

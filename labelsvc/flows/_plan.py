@@ -28,6 +28,7 @@ from labelsvc.store.database import Store
 from labelsvc.store.identifiers import new_id
 from labelsvc.training.loop import Plan
 from labelsvc.training.probe import kept_bytes, seconds_per_step
+from labelsvc.training.rows import as_networks_see
 from labelsvc.workspace import Workspace, find
 
 NEXT = "labelsvc train"
@@ -217,7 +218,7 @@ def _space(task: _Task, room: Room | None) -> Space:
     weights = sum(value.nbytes for value in network.state_dict().values())
     shape, recipe = room.inputs.shape, room.assignment.method.recipe
     in_pool = recipe.pool_batch if room.assignment.method.needs_pool else 0
-    blank = torch.zeros(2, shape.channels, shape.height, shape.width, device=room.device)
+    blank = as_networks_see(shape, room.device)(torch.zeros(2, *shape.sides, dtype=getattr(torch, shape.dtype)))
     each = kept_bytes(network, blank) // len(blank)
     inputs = len(task.train) + len(task.validation) + (shown if in_pool else 0)
     views = recipe.labeled_batch + in_pool * len(room.assignment.method.pool_views)

@@ -120,7 +120,13 @@ def _policy(student: Student, config: PredictConfig, listener: Listener) -> Stud
 
 
 def _columns(config: PredictConfig) -> ColumnNames:
-    return ColumnNames(image=config.image_column, id=config.id_column, root=config.image_root, shape=config.shape)
+    return ColumnNames(
+        image=config.image_column,
+        id=config.id_column,
+        root=config.image_root,
+        shape=config.shape,
+        vector=config.vector_column,
+    )
 
 
 def _prediction(

@@ -8,7 +8,7 @@ from types import ModuleType
 
 from labelsvc.config import ServeConfig
 from labelsvc.errors import InputError, UsageError
-from labelsvc.records import SILENCE, Listener, RowCount
+from labelsvc.records import SILENCE, Listener, PictureShape, RowCount
 from labelsvc.student.infer import load
 from labelsvc.student.metadata import StudentPolicy, policy_in_force
 
@@ -33,7 +33,8 @@ def serve(
 
     Raises:
         InputError: the student or the token's file is not what it must be.
-        UsageError: the extra ``labelsvc[serve]`` is not installed, or the address or token cannot be used.
+        UsageError: the extra ``labelsvc[serve]`` is not installed, the address or token cannot be used, or the student
+            is not of pictures.
         LabelsvcError: the asked device does not work, or the model cannot compute.
         KeyboardInterrupt: Ctrl-C ended it, in order.
     """
@@ -41,6 +42,11 @@ def serve(
     server = _server()
     shown = _token(config.token_file) if config.token_file is not None else token
     opened = load(Path(student), device=config.device)
+    if not isinstance(opened.shape, PictureShape):
+        raise UsageError(
+            f"serve answers for students of pictures, and {student} takes {opened.shape}; `labelsvc predict`, "
+            "onnxruntime and Triton (`labelsvc export --triton DIR`) take it"
+        )
     policy = policy_in_force(opened.policy, config.threshold)
     rows = server.serve(opened, policy, config, name=Path(student).stem, token=shown, say=listener.note)
     return ServeOutcome(rows, policy)

@@ -13,6 +13,8 @@ from labelsvc.records import ClassCodes
 
 BOUNDS = (-3.0, 3.0)  # of log T
 PRIOR = 0.5
+SURE, SPARE = 0.95, 0.97  # the usual threshold; how often sure rows are right where there is something to spare
+STEP = 1.03
 
 
 def probabilities(logits: NDArray[np.float64], temperature: float = 1.0) -> NDArray[np.float64]:
@@ -44,6 +46,30 @@ def fit_temperature(logits: NDArray[np.float64], classes: ClassCodes) -> float:
             + np.log(temperature) ** 2 / (2 * PRIOR**2 * len(classes))
         )
     )
+
+
+def honest_temperature(logits: NDArray[np.float64], classes: ClassCodes) -> float:
+    """Return the temperature under which rows of a confidence of ``SURE`` or more are right that often, or more so.
+
+    It starts from the likeliest one, of answers out of fold. Where fewer of the sure rows are right, one more counted
+    as wrong, it rises until enough are, or none is sure; where far more are, it falls to no less than half, so that a
+    model that is too modest covers what it knows.
+    """
+    temperature = fit_temperature(logits, classes)
+    lowest = temperature / 2
+    while _right_when_sure(logits, classes, temperature) < SURE and temperature < np.exp(BOUNDS[1]):
+        temperature *= STEP
+    while temperature / STEP >= lowest and _right_when_sure(logits, classes, temperature / STEP) >= SPARE:
+        temperature /= STEP
+    return temperature
+
+
+def _right_when_sure(logits: NDArray[np.float64], classes: ClassCodes, temperature: float) -> float:
+    """Return how many of the sure rows are right, of these and one more; 1 where none is sure."""
+    scores = probabilities(logits, temperature)
+    sure = scores.max(axis=1) >= SURE
+    right = (scores.argmax(axis=1) == classes) & sure
+    return float(right.sum() / (sure.sum() + 1)) if sure.any() else 1.0
 
 
 def match_temperature(logits: NDArray[np.float64], targets: NDArray[np.float64]) -> float:

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from labelsvc.records import Certificate, LabelSet, Model, Policy
+from labelsvc.records import Certificate, LabelSet, Model, PictureShape, Policy, TableShape, VectorShape
 from labelsvc.student.card import FileFormat
 from labelsvc.student.export import Parity
 from labelsvc.student.gate import Loss, Speed
-from labelsvc.student.metadata import StudentPolicy
+from labelsvc.student.metadata import NO_TIME, VECTOR, StudentPolicy
 
 TITLE = "# Model card: "
 MOST_CLASSES = 30  # that are named one by one
@@ -77,6 +77,7 @@ class ModelCard:
     certificates: tuple[Certificate, ...]  # of the model as a student, void ones too
     parity: Parity
     validation: tuple[int, int] | None
+    agreement: tuple[int, int] | None
     tested: Evaluated | None
     loss: Loss | None
     speeds: tuple[Speed, ...]
@@ -114,8 +115,41 @@ def _what(card: ModelCard) -> str:
 
 
 def _use(card: ModelCard) -> Iterator[str]:
-    model, shape = card.model, card.model.preprocessing.shape
-    height, width, channels = shape.height, shape.width, shape.channels
+    shape = card.model.preprocessing.shape
+    if isinstance(shape, PictureShape):
+        yield from _use_of_pictures(card, shape)
+        return
+    yield from _inputs(shape)
+    yield f"- Output `probabilities`: float32 [batch, {len(card.model.classes)}], in the order of `class_names`."
+    yield (
+        f"- Inside the file: everything from these inputs on, and the temperature {card.model.temperature:.4g} "
+        f"({'calibrated on labels' if card.model.calibrated else 'not calibrated'})."
+    )
+    yield f"- {_accepting(card.policy)}"
+
+
+def _inputs(shape: TableShape | VectorShape) -> Iterator[str]:
+    """Yield what the file takes, and how a null is told it."""
+    if isinstance(shape, VectorShape):
+        yield f"- Input `{VECTOR}`: float32 [batch, {shape.length}], as they are in the user's column."
+        return
+    yield "- An input for each column, by its name, [batch, 1]:"
+    yield ""
+    yield from _table(["input", "type", "null"], [[f"`{one.name}`", *_TYPES[one.kind]] for one in shape.columns])
+    yield ""
+
+
+_TYPES = {
+    "number": ("float32", "NaN"),
+    "boolean": ("float32, 0 or 1", "NaN"),
+    "category": ("string; one that was not met counts as none of them", "an empty text"),
+    "time": ("int64, microseconds since 1970", str(NO_TIME)),
+}
+
+
+def _use_of_pictures(card: ModelCard, shape: PictureShape) -> Iterator[str]:
+    model = card.model
+    height, width, channels = shape.sides
     mode = "L" if channels == 1 else "RGB"
     colour = "grey" if channels == 1 else "RGB"
     yield f"- Input `image`: uint8 [batch, {height}, {width}, {channels}], {colour}, 0 to 255."
@@ -246,6 +280,8 @@ def _figures(card: ModelCard) -> Iterator[str]:
         f"- Probabilities in fp32 differ from the network's by at most {card.parity.largest_difference:.1e} on "
         f"{card.parity.rows:,} real rows."
     )
+    if card.agreement is not None:
+        yield f"- It names {_share(*card.agreement)} of the pool as its teacher does."
     if card.loss is not None:
         yield f"- {card.dtype}: {card.loss}."
     for speed in card.speeds:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from labelsvc.data.columns import ColumnNames, find_columns
+from labelsvc.data.columns import ColumnNames, fitting_columns
 from labelsvc.data.decoding import DecodedBatch, decode_batches, rows_per_batch
 from labelsvc.data.reading import read_batches, read_schema
 from labelsvc.errors import InputError
@@ -39,7 +39,7 @@ def examine(student: Student, source: Path, wanted: ColumnNames) -> Examined:
     Raises:
         InputError: the file has no labels, a row has none, or a picture cannot be decoded.
     """
-    columns = find_columns(read_schema(source), wanted, where=str(source))
+    columns = fitting_columns(read_schema(source), wanted, student.shape, where=str(source))
     if columns.label is None:
         raise InputError(f"{source} has no column of labels; name it with --label-column")
     batches = decode_batches(read_batches([source], [columns], rows=rows_per_batch(student.shape)), student.shape)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import onnx
@@ -109,7 +110,7 @@ def _calibration_graph(body: Estimated, temperature: float) -> onnx.ModelProto:
 
 
 def _vector_graph(shape: VectorShape) -> onnx.ModelProto:
-    sides = ["batch", shape.length]
+    sides: list[str | int | None] = ["batch", shape.length]
     inputs = [helper.make_tensor_value_info(VECTOR, TensorProto.FLOAT, sides)]
     outputs = [helper.make_tensor_value_info(VALUES, TensorProto.FLOAT, sides)]
     return _model(helper.make_graph([helper.make_node("Identity", [VECTOR], [VALUES])], "vector", inputs, outputs))
@@ -123,7 +124,7 @@ def _columns_graph(shape: TableShape) -> onnx.ModelProto:
         )
     nodes: list[onnx.NodeProto] = []
     parts: list[str] = []
-    constants: dict[str, np.ndarray] = {}
+    constants: Constants = {}
     for place, column in enumerate(shape.columns):
         made, part, needed = _COLUMNS[column.kind](column, f"labelsvc.column{place}")
         nodes += made
@@ -141,7 +142,8 @@ TYPES = {
     "category": TensorProto.STRING,
     "time": TensorProto.INT64,
 }
-Part = tuple[list[onnx.NodeProto], str, dict[str, np.ndarray]]  # nodes, the name of what they make, their constants
+Constants = dict[str, Any]  # NumPy's arrays and numbers by their names
+Part = tuple[list[onnx.NodeProto], str, Constants]  # nodes, the name of what they make, their constants
 
 
 def _as_it_is(column: Column, name: str) -> Part:  # noqa: ARG001 - one shape for all kinds
@@ -188,7 +190,7 @@ _COLUMNS: dict[str, Callable[[Column, str], Part]] = {
 }
 
 
-def _initializers(constants: dict[str, np.ndarray]) -> list[TensorProto]:
+def _initializers(constants: Constants) -> list[TensorProto]:
     return [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()]
 
 

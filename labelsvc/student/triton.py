@@ -19,14 +19,15 @@ from tempfile import mkdtemp
 import onnx
 
 from labelsvc.errors import InputError, UsageError
-from labelsvc.records import PictureShape
+from labelsvc.records import InputShape, PictureShape, TableShape
+from labelsvc.student.metadata import VECTOR
 from labelsvc.workspace import writing_to
 
 LARGEST_BATCH = 128  # rows; beyond 32 a CPU gains nothing, a GPU little
 MODEL = "labelsvc.model"  # the metadata that names the model
 
 
-def write_repository(folder: Path, student: Path, classes: Sequence[str], shape: PictureShape) -> Path:
+def write_repository(folder: Path, student: Path, classes: Sequence[str], shape: InputShape) -> Path:
     """Write a student's file into a model repository, under the name that its stem is, and return its folder.
 
     What this very model had there before is replaced when the new folder is whole.
@@ -62,22 +63,17 @@ def refuse_another(place: Path, model_id: str | None) -> None:
         raise InputError(f"{place} holds something else than this model; name another file or folder, or remove it")
 
 
-def configuration(name: str, classes: int, shape: PictureShape) -> str:
+def configuration(name: str, classes: int, shape: InputShape) -> str:
     """Return the text of ``config.pbtxt``: Triton adds the batch in front of these dimensions, and batches by itself.
 
     >>> print(configuration("student", 10, PictureShape(28, 28, 1)).splitlines()[0])
     name: "student"
     """
-    quoted = name.replace("\\", "\\\\").replace('"', '\\"')
-    return f"""name: "{quoted}"
+    return f"""name: "{_quoted(name)}"
 platform: "onnxruntime_onnx"
 max_batch_size: {LARGEST_BATCH}
 input [
-  {{
-    name: "image"
-    data_type: TYPE_UINT8
-    dims: [ {shape.height}, {shape.width}, {shape.channels} ]
-  }}
+{_inputs(shape)}
 ]
 output [
   {{
@@ -89,6 +85,31 @@ output [
 ]
 dynamic_batching {{ }}
 """
+
+
+TYPES = {"number": "TYPE_FP32", "boolean": "TYPE_FP32", "category": "TYPE_STRING", "time": "TYPE_INT64"}
+
+
+def _inputs(shape: InputShape) -> str:
+    """Return the inputs of a student of such a shape, each with its type and its dimensions."""
+    if isinstance(shape, TableShape):
+        told: list[tuple[str, str, tuple[int, ...]]] = [(one.name, TYPES[one.kind], (1,)) for one in shape.columns]
+    elif isinstance(shape, PictureShape):
+        told = [("image", "TYPE_UINT8", shape.sides)]
+    else:
+        told = [(VECTOR, "TYPE_FP32", shape.sides)]
+    return ",\n".join(
+        f"""  {{
+    name: "{_quoted(name)}"
+    data_type: {kind}
+    dims: [ {", ".join(map(str, sides))} ]
+  }}"""
+        for name, kind, sides in told
+    )
+
+
+def _quoted(name: str) -> str:
+    return name.replace("\\", "\\\\").replace('"', '\\"')
 
 
 def _fill(folder: Path, student: Path, config: str, classes: Sequence[str]) -> None:

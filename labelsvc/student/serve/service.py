@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelsvc.config import ServeConfig
-from labelsvc.records import Pixels
+from labelsvc.records import PictureShape, Pixels
 from labelsvc.student.infer import Student
 from labelsvc.student.metadata import StudentPolicy
 from labelsvc.student.serve.asgi import (
@@ -45,6 +45,7 @@ class Service:
     """Answers with one student, from ``start`` to ``stop``."""
 
     def __init__(self, student: Student, policy: StudentPolicy, config: ServeConfig, *, name: str) -> None:
+        assert isinstance(student.shape, PictureShape), "the flow refuses others"
         self.signature = Signature(name, student.classes, student.shape)
         self.meters = Meters(student, policy, name=name)
         self.bodies = Bodies(int(config.max_body_mb * 2**20), config.body_seconds)
