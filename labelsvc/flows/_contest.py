@@ -2,7 +2,8 @@
 
 Rows whose labels are held out join the pool, where they really would be. Supervised teachers come first, then the
 blend of the three best of scikit-learn's; self-training of the best of these, and a network that learns from the pool,
-must beat the best of all by more than chance: by more than one standard error of the difference on the same rows.
+must beat the best of all by more than chance: its log loss by more than one standard error of the difference on the
+same rows, and its accuracy must not be lower.
 Nothing else decides; no test row is read.
 """
 
@@ -26,10 +27,10 @@ from labelsvc.errors import LabelsvcError, UsageError
 from labelsvc.flows._methods import SELF_TRAINING, SUPERVISED, Field, self_training
 from labelsvc.flows._room import Assignment, enter
 from labelsvc.flows._session import Session
-from labelsvc.labeling.calibrate import fit_temperature, negative_log_likelihood
+from labelsvc.labeling.calibrate import fit_temperature, honest_temperature, negative_log_likelihood, probabilities
 from labelsvc.methods import DEFAULT
 from labelsvc.methods import make as make_method
-from labelsvc.records import SILENCE, ClassCodes, LabeledSamples, Listener, Progress, SampleNumbers
+from labelsvc.records import SILENCE, LabeledSamples, Listener, Progress, SampleNumbers
 from labelsvc.training.loop import Plan, begin, run
 from labelsvc.training.predict import logits_of
 from labelsvc.training.probe import steps_for
@@ -83,11 +84,6 @@ class Entry:
 
     candidate: Candidate
     said: NDArray[np.float32]
-
-    def right(self, classes: ClassCodes) -> NDArray[np.bool_]:
-        """Return which rows it has right."""
-        found: NDArray[np.bool_] = self.said.argmax(axis=1) == classes
-        return found
 
 
 @dataclass
@@ -146,7 +142,26 @@ class Judge:
             self._self_train(wrapped)
         if self.contest_field.network and len(self.pool):
             self._network(DEFAULT)
-        return self._decided(best)
+        contest = self._decided(best)
+        return replace(contest, chosen=self._calibrated(contest.chosen))
+
+    def _calibrated(self, chosen: Candidate) -> Candidate:
+        """Return a candidate with the temperature that its model takes."""
+        for entry in self.entries:
+            if entry.candidate == chosen:
+                logits = entry.said.astype(np.float64)
+                return replace(chosen, temperature=honest_temperature(logits, self.labeled.classes))
+        return chosen
+
+    def _gain(self, entry: Entry, other: Entry) -> tuple[float, float]:
+        """Return how much less one's log loss is than another's on the same rows, and the standard error of that."""
+        rows = np.arange(len(self.labeled))
+        ours, theirs = (
+            np.log(probabilities(one.said.astype(np.float64), one.candidate.temperature)[rows, self.labeled.classes])
+            for one in (entry, other)
+        )
+        gains = ours - theirs
+        return float(gains.mean()), float(gains.std() / np.sqrt(len(gains)))
 
     def _reasons(self) -> Iterator[str]:
         for one in self.failed:
@@ -192,14 +207,14 @@ class Judge:
         self._enter(Candidate(SUPERVISED, name), said, sum(entry.candidate.seconds for entry in best))
 
     def _best(self) -> Entry:
-        """Return the supervised teacher that is right most often; of equals, the one whose words fit better."""
-        return max(self.entries, key=lambda one: (one.candidate.accuracy or 0.0, -(one.candidate.log_loss or 0.0)))
+        """Return the supervised teacher whose words fit best, which fewer labels tell than how often it is right."""
+        return min(self.entries, key=lambda one: one.candidate.log_loss or 0.0)
 
     def _wrapped(self) -> Candidate:
         """Return the best single teacher, of which self-training is tried."""
         everybody = [entry.candidate for entry in self.entries]
         singles = [one for one in everybody if AND not in one.network] or everybody
-        return max(singles, key=lambda one: one.accuracy or 0.0)
+        return min(singles, key=lambda one: one.log_loss or 0.0)
 
     def _self_train(self, single: Candidate) -> None:
         """Try self-training, on as much of the pool as there is time for."""
@@ -257,17 +272,15 @@ class Judge:
         return torch.from_numpy(logits).log_softmax(dim=1).numpy()
 
     def _decided(self, best: Entry) -> Contest:
-        chosen, reason = best, f"{best.candidate.name} is right most often"
+        chosen, reason = best, f"the words of {best.candidate.name} fit best"
         for entry in self.entries:
             if entry.candidate.method == SUPERVISED:
                 continue
-            won, lost = _won_and_lost(entry, chosen, self.labeled.classes)
-            wins = won - lost > np.sqrt(won + lost)
+            gain, error = self._gain(entry, chosen)
+            wins = gain > error and (entry.candidate.accuracy or 0.0) >= (chosen.candidate.accuracy or 0.0)
             forced = self.contest_field.is_wanted and entry.candidate.method == SELF_TRAINING
-            said = (
-                f"{entry.candidate.name} has {won:,} rows right that {chosen.candidate.name} has not, and {lost:,} not"
-            )
-            reason = said if wins or forced else f"{reason}; {said}, which chance could do"
+            said = f"{entry.candidate.name} gains {gain:.3f} ± {error:.3f} of log loss on {chosen.candidate.name}"
+            reason = said if wins or forced else f"{reason}; {said}, which is not enough"
             chosen = entry if wins or forced else chosen
         if self.contest_field.is_wanted and chosen.candidate.method != SELF_TRAINING:
             return self._unproven(best)
@@ -305,11 +318,6 @@ def _self_trained(wrap: SelfTraining, network: str, lesson: Lesson, config: Trai
             lesson, lambda: make(network, config.seed, trust_import=config.trust_import), seed=config.seed
         )
     return taught.estimator
-
-
-def _won_and_lost(entry: Entry, other: Entry, classes: ClassCodes) -> tuple[int, int]:
-    ours, theirs = entry.right(classes), other.right(classes)
-    return int((ours & ~theirs).sum()), int((theirs & ~ours).sum())
 
 
 def _read(told: dict[str, object]) -> Contest:
