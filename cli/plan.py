@@ -92,6 +92,8 @@ def _count(rows: int | None) -> str:
 def _time(training: Training | None) -> str:
     if training is None:
         return "there is nothing to train on: no row has a label"
+    if not training.steps:
+        return f"{training.seconds:,.0f} s at most, for comparing teachers ({training.network}) and fitting the best"
     seen = f", each row of the pool seen {training.passes:,.1f} times" if training.passes else ""
     beside = " (a sixth of that for the baseline)" if training.baseline else ""
     return (

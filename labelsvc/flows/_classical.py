@@ -133,9 +133,12 @@ class Studies:
         return model
 
     def _temperature(self, chosen: Candidate, estimator: object, class_count: int) -> tuple[float, str, bool]:
-        """Return the temperature, where it is from, and whether labels are behind it."""
+        """Return the temperature, where it is from, and whether labels are behind it.
+
+        Where teachers were compared, the labeled rows that were held out in folds are more than the validation rows.
+        """
         exam = samples.given(self.session.store, "validation")
-        if len(exam):
+        if len(exam) and (chosen.accuracy is None or len(exam) >= len(self.labeled)):
             store = self.session.store
             rows = rows_to_ask(self.session.workspace, store, exam.numbers, device="cpu")
             shape = rows.source.shape

@@ -93,14 +93,26 @@ def check(config: TrainConfig) -> None:
     if config.method in METHODS or config.method in ALIASES:
         if not is_classical(config.network):
             make_method(config.method, config.settings)
-    elif config.method in (AUTO, SELF_TRAINING):
+    elif config.method == SELF_TRAINING:
         self_training(config)
+    elif config.method == AUTO:
+        _check_open(config)
     else:
         raise UsageError(
             f"no method is called {config.method!r}; there are {', '.join([AUTO, *METHODS, SELF_TRAINING, *ALIASES])}"
         )
     if is_classical(config.network):
         make(config.network, config.seed, trust_import=config.trust_import)
+
+
+def _check_open(config: TrainConfig) -> None:
+    """Refuse settings that neither the default for pictures has nor self-training."""
+    try:
+        make_method(DEFAULT, config.settings)
+    except UsageError:
+        if not set(config.settings) <= set(SelfTraining.__dataclass_fields__):
+            raise
+        self_training(config)
 
 
 def self_training(config: TrainConfig) -> SelfTraining:

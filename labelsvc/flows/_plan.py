@@ -6,7 +6,7 @@ Writes nothing. Labels of train and validation rows are read, those of calibrati
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +14,10 @@ import torch
 
 from labelsvc.config import PlanConfig
 from labelsvc.flows._baseline import TEACHERS_SHARE, is_wanted
+from labelsvc.flows._contest import SECONDS
 from labelsvc.flows._few import SHARE, is_spread
 from labelsvc.flows._inputs import rows_to_ask
+from labelsvc.flows._methods import Field, check, field_of, settled
 from labelsvc.flows._room import Assignment, Room, enter
 from labelsvc.flows._session import Session, open_store
 from labelsvc.flows._taught import foreseen, refuse_unneeded
@@ -41,7 +43,10 @@ LABEL = 24  # bytes of an accepted label in the store
 
 @dataclass(frozen=True)
 class Training:
-    """What a training takes here, from a few timed steps, with everything that was left open chosen."""
+    """What a training takes here, from a few timed steps, with everything that was left open chosen.
+
+    Where teachers are compared, there are no steps to time, and ``seconds`` is what all of it may take.
+    """
 
     method: str
     network: str
@@ -85,10 +90,19 @@ def plan(workspace: str | Path, config: PlanConfig | None = None, *, listener: L
     config = config or PlanConfig()
     place = find(Path(workspace))
     store = open_store(place)
-    refuse_unneeded(config.train, make(config.train.method, config.train.settings))  # before any work
+    check(config.train)
+    shape = datasets.input_shape(store)
+    assert shape is not None, "a workspace has samples"
+    config = replace(config, train=settled(config.train, shape))
+    compared = field_of(config.train, shape)
+    if compared is None:
+        refuse_unneeded(config.train, make(config.train.method, config.train.settings))  # before any work
     task = _Task.read(store)
     evidence = _evidence(place, task, config, listener)
-    room = _room(place, task, config, listener)
+    room = _room(place, task, config, listener) if compared is None else None
+    training = _training(room, listener) if room else None
+    if compared is not None and len(task.train):
+        training = _comparison(compared, config)
     return PlanOutcome(
         roles=task.roles,
         promise=promise(
@@ -100,7 +114,7 @@ def plan(workspace: str | Path, config: PlanConfig | None = None, *, listener: L
         ),
         evidence=evidence,
         verdict=judge(evidence, task.classes),
-        training=_training(room, listener) if room else None,
+        training=training,
         space=_space(task, room),
         rows=RowCount(given=sum(task.roles.values()), labeled=task.labeled, abstained=len(task.pool)),
     )
@@ -202,6 +216,12 @@ def _training(room: Room, listener: Listener) -> Training:
         passes=steps * method.recipe.pool_batch / pool_rows if pool_rows else 0.0,
         baseline=share < 1,
     )
+
+
+def _comparison(compared: Field, config: PlanConfig) -> Training:
+    """Return what a comparison of teachers may take."""
+    seconds = SECONDS if config.train.budget is None else config.train.budget
+    return Training(config.train.method, ", ".join(compared.teachers), "cpu", 0.0, seconds, 0, 0.0, baseline=False)
 
 
 def _space(task: _Task, room: Room | None) -> Space:

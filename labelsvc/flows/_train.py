@@ -14,7 +14,7 @@ from labelsvc.flows._baseline import TEACHERS_SHARE, is_wanted, stand_or_fall, v
 from labelsvc.flows._classical import Studies
 from labelsvc.flows._contest import FINAL_SHARE, NETWORK, SECONDS, Candidate
 from labelsvc.flows._few import begun_with_few, is_spread
-from labelsvc.flows._methods import Field, check, field_of, settled
+from labelsvc.flows._methods import Field, check, field_of, self_training, settled
 from labelsvc.flows._models import is_kept
 from labelsvc.flows._room import Assignment
 from labelsvc.flows._session import open_store, recorded, versions
@@ -126,6 +126,7 @@ def _compared(
     parent_run: str | None,
 ) -> TrainOutcome:
     """Compare teachers of tables or vectors, and train the best of them."""
+    self_training(config)  # whose settings are refused before any work
     config_hash = digest(config, compared, samples.state_digest(store))
     done = runs.find_done(store, "train", config_hash)
     if done is not None and is_kept(place, models.get(store, done.outcome["model"])):
