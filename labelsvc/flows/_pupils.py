@@ -74,7 +74,8 @@ class Pupil:
             self.listener.note(f"network {network}: {WHY[network == NETWORK]}")
         if is_classical(network):
             return replace(config, network=network, method=teacher.method)
-        return replace(config, network=network, method=METHOD, teacher=teacher.model_id)
+        views = "none" if config.views == "auto" else config.views  # what it is taught is of rows as they are
+        return replace(config, network=network, method=METHOD, teacher=teacher.model_id, views=views)
 
     def _has_graph(self, teacher: Model) -> bool:
         if not is_estimator(teacher):

@@ -7,6 +7,7 @@ the node; nothing else of the library is changed.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -29,7 +30,8 @@ def convert(estimator: Any, features: int) -> onnx.ModelProto:  # noqa: ANN401 -
     skl2onnx = _skl2onnx()
     kind = skl2onnx.common.data_types.FloatTensorType([None, features])
     try:
-        with _mended_nodes():
+        with warnings.catch_warnings(), _mended_nodes():
+            warnings.simplefilter("ignore")  # the converters' own, about scikit-learn's parts
             model: onnx.ModelProto = skl2onnx.to_onnx(
                 estimator,
                 initial_types=[(FEATURES, kind)],

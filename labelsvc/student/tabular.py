@@ -204,11 +204,18 @@ def _joined(
 ) -> onnx.ModelProto:
     """Return two graphs as one; names ``inside`` the second begin so, but for the output of the last one."""
     for model in (first, second):
-        model.ir_version = IR_VERSION
-        del model.opset_import[:]
-        model.opset_import.extend([helper.make_opsetid("", OPSET), helper.make_opsetid("ai.onnx.ml", ML_OPSET)])
-        del model.functions[:]
+        _settle_versions(model)
     renamed = compose.add_prefix(second, inside, rename_outputs=not is_last)
     places = {ours: f"{inside}{theirs}" for ours, theirs in by.items()}
     last = renamed.graph.output[-1].name
-    return compose.merge_models(first, renamed, io_map=[*places.items()], outputs=[last])
+    joined = compose.merge_models(first, renamed, io_map=[*places.items()], outputs=[last])
+    _settle_versions(joined)
+    return joined
+
+
+def _settle_versions(model: onnx.ModelProto) -> None:
+    """Give a graph the versions that all of them are written for; none of them has functions of its own."""
+    model.ir_version = IR_VERSION
+    del model.opset_import[:]
+    model.opset_import.extend([helper.make_opsetid("", OPSET), helper.make_opsetid("ai.onnx.ml", ML_OPSET)])
+    del model.functions[:]
