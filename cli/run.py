@@ -73,17 +73,22 @@ def run(  # noqa: PLR0913 - an option each
 
     What is done already is not done again. The file to export is named by --onnx.
     """
-    config = _config(locals())  # before anything else has a name
+    _run(locals())  # before anything else has a name
+
+
+def _run(told: Mapping[str, Any]) -> None:
+    """Do all of it, by the names of ``run``'s parameters."""
     from labelsvc import flows
 
+    config, workspace = _config(told), told["workspace"]
     with terminal.listening() as listener:
-        told = flows.ToldRun(tuple(files or ()), tuple(test or ()), onnx, config)
-        if resume:
-            told = flows.interrupted_run(workspace, listener)
+        whole = flows.ToldRun(tuple(told["files"] or ()), tuple(told["test"] or ()), told["onnx"], config)
+        if told["resume"]:
+            whole = flows.interrupted_run(workspace, listener)
         outcome = flows.run(
-            workspace, told.files, test=told.test, onnx=told.onnx, config=told.config, listener=listener
+            workspace, whole.files, test=whole.test, onnx=whole.onnx, config=whole.config, listener=listener
         )
-    if as_json:
+    if told["as_json"]:
         answer.say("run", outcome)
     _tell(outcome)
     closing.close(outcome, workspace)
@@ -102,7 +107,7 @@ def _tell(outcome: RunOutcome) -> None:
 
 
 def _config(told: Mapping[str, Any]) -> RunConfig:
-    """Return what each step is told, by the names of ``run``'s parameters."""
+    """Return what each step is told."""
     from labelsvc import flows
 
     read = {"budget": options.seconds(told["budget"]), "settings": options.pairs(told["set_"])}
