@@ -7,7 +7,7 @@ import sys
 import textwrap
 from collections import Counter
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeGuard
 
 import typer
 
@@ -16,8 +16,12 @@ from . import answer, options, tables
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from labelsvc.classical.self_training import SelfTraining
     from labelsvc.methods.contract import Method
 
+    Way = Method | SelfTraining
+
+WRAPPING = "self-training"  # the one that wraps scikit-learn's classifiers, and is none of the networks' methods
 WIDTH = 100  # characters of a line
 COUNTS = {1: "a", 2: "two", 3: "three", 4: "four"}
 
@@ -42,14 +46,18 @@ def methods(
         typer.echo("\n".join(_page(known, method)))
 
 
-def _chosen(name: str | None) -> dict[str, Method]:
+def _chosen(name: str | None) -> dict[str, Way]:
+    from labelsvc.classical.self_training import SelfTraining
     from labelsvc.methods import METHODS, full_name
 
+    wrapped: dict[str, Way] = {WRAPPING: SelfTraining()}
+    if name == WRAPPING:
+        return wrapped
     names = METHODS if name is None else [full_name(name)]
-    return {known: METHODS[known]() for known in names}
+    return {known: METHODS[known]() for known in names} | (wrapped if name is None else {})
 
 
-def _entry(name: str, method: Method) -> Iterator[str]:
+def _entry(name: str, method: Way) -> Iterator[str]:
     """Yield the lines of a method in the list."""
     yield ", ".join([name, *_aliases(name)])
     said = {"what": _paper(method).splitlines()[0], "paper": method.citation}
@@ -57,7 +65,7 @@ def _entry(name: str, method: Method) -> Iterator[str]:
         yield from _wrapped(f"  {title:<8}", words)
 
 
-def _page(name: str, method: Method) -> Iterator[str]:
+def _page(name: str, method: Way) -> Iterator[str]:
     """Yield the lines of a method's own page."""
     from labelsvc.methods import hyperparameters
 
@@ -72,16 +80,16 @@ def _page(name: str, method: Method) -> Iterator[str]:
     if own:
         yield "\nHyper-parameters, each by --set NAME=VALUE\n"
         yield from _table(["  name", "symbol", "default", "bounds", "meaning"], own)
-    yield "\nRecipe, by --set NAME=VALUE too\n"
-    yield from tables.lines(
-        ["  name", "default"], [[f"  {field}", _value(value)] for field, value in asdict(method.recipe).items()]
-    )
+    recipe = [[f"  {field}", _value(value)] for field, value in _recipe(method).items()]
+    if recipe:
+        yield "\nRecipe, by --set NAME=VALUE too\n"
+        yield from tables.lines(["  name", "default"], recipe)
     yield ""
     yield from _wrapped("Needs: ", _needs(method))
     yield from _wrapped("Use it: ", method.advice)
 
 
-def _facts(name: str, method: Method) -> dict[str, Any]:
+def _facts(name: str, method: Way) -> dict[str, Any]:
     """Return all that is known of a method, for programs."""
     from labelsvc.methods import hyperparameters
 
@@ -93,17 +101,34 @@ def _facts(name: str, method: Method) -> dict[str, Any]:
         "paper": paper,
         "citation": method.citation,
         "advice": method.advice,
-        "needs": {
-            "pool": method.needs_pool,
-            "teacher": method.needs_teacher,
-            "views": list(method.pool_views),
-            "held_out": method.held_out_share,
-        },
+        "needs": _needed(method),
         "hyperparameters": [
             {"name": field, **asdict(about), "bounds": about.bounds} for field, about in hyperparameters.of(method)
         ],
-        "recipe": asdict(method.recipe),
+        "recipe": _recipe(method),
     }
+
+
+def _needed(method: Way) -> dict[str, Any]:
+    if not _is_of_networks(method):
+        return {"pool": True, "teacher": False, "views": [], "held_out": 0.0}
+    return {
+        "pool": method.needs_pool,
+        "teacher": method.needs_teacher,
+        "views": list(method.pool_views),
+        "held_out": method.held_out_share,
+    }
+
+
+def _recipe(method: Way) -> dict[str, Any]:
+    """Return how a method's network is stepped; nothing of one that has none."""
+    return asdict(method.recipe) if _is_of_networks(method) else {}
+
+
+def _is_of_networks(method: Way) -> TypeGuard[Method]:
+    from labelsvc.methods.contract import Method
+
+    return isinstance(method, Method)
 
 
 def _aliases(name: str) -> list[str]:
@@ -112,12 +137,14 @@ def _aliases(name: str) -> list[str]:
     return [alias for alias, known in ALIASES.items() if known == name]
 
 
-def _paper(method: Method) -> str:
+def _paper(method: Way) -> str:
     return inspect.getdoc(sys.modules[type(method).__module__]) or ""
 
 
-def _needs(method: Method) -> str:
+def _needs(method: Way) -> str:
     """Say what a method cannot do without."""
+    if not _is_of_networks(method):
+        return "labels and a pool, of tables or vectors, and any of scikit-learn's classifiers (--network)"
     if not method.needs_pool:
         return "labels only"
     counted = Counter(method.pool_views)
