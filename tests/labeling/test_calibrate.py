@@ -10,6 +10,7 @@ from labelsvc.labeling.calibrate import (
     BOUNDS,
     PRIOR,
     fit_temperature,
+    honest_temperature,
     match_temperature,
     negative_log_likelihood,
     probabilities,
@@ -80,3 +81,24 @@ def test_a_blunter_voice_is_brought_to_the_others_scale() -> None:
     """Where one model's logits are another's, three times as small, the temperature found is a third."""
     logits, _ = drawn(1.0, rows=300)
     assert match_temperature(logits / 3, probabilities(logits)) == pytest.approx(1 / 3, rel=1e-3)
+
+
+@pytest.mark.parametrize("boast", [0.3, 1.0, 6.0], ids=["modest", "honest", "boastful"])
+def test_sure_rows_are_right_as_often_as_they_say(boast: float) -> None:
+    """Whatever scale a model speaks on, its sure rows are right at least 95 times in 100, and some rows are sure."""
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 3, 4000).astype(np.int32)
+    logits = rng.normal(size=(4000, 3))
+    logits[np.arange(4000), truth] += 3
+    told = boast * logits
+    scores = probabilities(told, honest_temperature(told, truth))
+    sure = scores.max(axis=1) >= 0.95
+    assert sure.mean() > 0.2
+    assert (scores.argmax(axis=1) == truth)[sure].mean() >= 0.95
+
+
+def test_where_nothing_is_right_nothing_is_sure() -> None:
+    """A model that is sure and wrong is heard at the highest temperature."""
+    logits = np.tile([9.0, 0.0, 0.0], (50, 1))
+    scores = probabilities(logits, honest_temperature(logits, np.ones(50, np.int32)))
+    assert scores.max() < 0.95
