@@ -37,13 +37,15 @@ from labelsvc.training.probe import steps_for
 from labelsvc.workspace import written_beside
 
 KEPT = "comparison.json"  # of a run
-FOLDS, NETWORK_FOLDS = 5, 3
+FOLDS = 5  # alike for all, so that each has learnt from as many labels
 FEWEST = 2  # labels of a class, on average, from which rows can be held out
 BLENDED = 3
 SECONDS = 240.0  # of a comparison and of the training after it, where nothing is said
 TEACHERS_SHARE, SELF_TRAINING_SHARE = 0.25, 0.45  # of the time, by which these must have begun
-NETWORK_SHARES = {SUPERVISED: 0.1, DEFAULT: 0.25}  # that networks are compared in
-FINAL_SHARE = 0.3  # that is kept for a network that wins
+NETWORK_SHARES = {SUPERVISED: 0.1, DEFAULT: 0.25}  # of a budget, that networks are compared in
+FINAL_SHARE = 0.3  # of a budget, that is kept for a network that wins
+NETWORK_STEPS = {SUPERVISED: 1_000, DEFAULT: 1_500}  # in each fold, where no budget is given
+FINAL_STEPS = {SUPERVISED: 1_500, DEFAULT: 6_000}  # of a network that wins, where no budget is given
 NETWORK = "mlp"
 POOL_ROWS = (500, 4_000)  # of the pool, at least and at most, that self-training sees while it is compared
 FITS = 10  # of a self-training, about
@@ -226,7 +228,7 @@ class Judge:
         wrap = self_training(self.config)
         small = self.lesson.some_of_pool(rows, self.config.seed)
         judge = replace(self, lesson=small)
-        judge._try(candidate, lambda lesson: _self_trained(wrap, single.network, lesson, self.config), NETWORK_FOLDS)
+        judge._try(candidate, lambda lesson: _self_trained(wrap, single.network, lesson, self.config), FOLDS)
 
     def _affordable(self, single: Candidate) -> int:
         """Return on how many rows of the pool there is time to compare, if fits are linear in rows."""
@@ -234,14 +236,14 @@ class Judge:
             return POOL_ROWS[1]
         left = SELF_TRAINING_SHARE * self.seconds - (time.monotonic() - self.started)
         each = single.seconds / FOLDS / len(self.labeled)
-        return min(POOL_ROWS[1], int(left / (NETWORK_FOLDS * FITS * each)) - len(self.labeled))
+        return min(POOL_ROWS[1], int(left / (FOLDS * FITS * each)) - len(self.labeled))
 
     def _network(self, method: str) -> None:
-        """Let a network learn by a method, in a third of its time for each fold."""
+        """Let a network learn by a method, in its share of the time for each fold."""
         candidate = Candidate(method, NETWORK)
         self._tell(candidate)
         begun = time.monotonic()
-        fold = dealt(self.labeled.classes, self.config.seed) % NETWORK_FOLDS
+        fold = dealt(self.labeled.classes, self.config.seed) % FOLDS
         said = np.empty((len(self.labeled), self.lesson.class_count), np.float32)
         try:
             for number in np.unique(fold):
@@ -260,9 +262,9 @@ class Judge:
         room = enter(self.session, Assignment("teacher", name, method, shown, pool, config), SILENCE)
         lesson = room.lesson()
         plan = Plan(method, 1, config.seed, room.device)
-        steps = (config.steps or 0) // NETWORK_FOLDS
-        if config.steps is None:
-            seconds = self.seconds * NETWORK_SHARES[name] / NETWORK_FOLDS
+        steps = NETWORK_STEPS[name] if config.steps is None else config.steps // FOLDS
+        if config.budget is not None:
+            seconds = self.seconds * NETWORK_SHARES[name] / FOLDS
             steps = steps_for(seconds, room.make_network, lesson, plan)
         plan = replace(plan, steps=max(steps, 1))
         state = begin(room.make_network, lesson, plan)

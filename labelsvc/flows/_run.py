@@ -12,12 +12,12 @@ from labelsvc.flows._distill import distill
 from labelsvc.flows._export import ExportOutcome, export
 from labelsvc.flows._ingest import ingest
 from labelsvc.flows._label import LabelOutcome, label
-from labelsvc.flows._methods import check
+from labelsvc.flows._methods import AUTO, check
 from labelsvc.flows._session import recorded, versions
 from labelsvc.flows._taught import refuse_unneeded
 from labelsvc.flows._train import train
 from labelsvc.labeling.select import check_thresholds
-from labelsvc.methods import METHODS, make
+from labelsvc.methods import DEFAULT, make
 from labelsvc.records import SILENCE, Listener, Model, RowCount
 from labelsvc.store.runs import NewRun
 from labelsvc.workspace import create
@@ -93,8 +93,9 @@ def run(
 def _check(config: RunConfig) -> None:
     """Refuse what is wrong whatever the files hold, before hours are spent on them."""
     check(config.train)
-    if config.train.method in METHODS:
-        refuse_unneeded(config.train, make(config.train.method, config.train.settings))
+    if config.train.teacher is not None:
+        by_itself = DEFAULT if config.train.method == AUTO else config.train.method
+        refuse_unneeded(replace(config.train, method=by_itself), make(by_itself))
     check_thresholds(config.label.accepted_from, {}, ())
     if config.label.predictions is not None:
         raise UsageError("a run labels with the teacher that it trains; `label` takes another model's predictions")

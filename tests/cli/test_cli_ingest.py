@@ -85,10 +85,10 @@ def test_a_missing_file_and_a_pattern_without_a_match(tmp_path: Path) -> None:
     refused(tmp_path, ingest(tmp_path, tmp_path / "*.parquet"), 3, "no file matches")
 
 
-def test_no_column_of_pictures(tmp_path: Path) -> None:
+def test_nothing_to_learn_from(tmp_path: Path) -> None:
     """The columns that there are are named, and the option to name one."""
-    file = write(tmp_path / "table.parquet", {"id": ["a"], "age": [3]})
-    refused(tmp_path, ingest(tmp_path, file), 3, "no picture column", "id (string), age (int64)")
+    file = write(tmp_path / "table.parquet", {"id": ["a"], "age": [[3]]})
+    refused(tmp_path, ingest(tmp_path, file), 3, "no picture column", "id (string), age (list<element: int64>)")
 
 
 def test_two_columns_of_pictures(tmp_path: Path, cells: list[dict[str, Any]]) -> None:
