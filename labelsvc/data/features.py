@@ -77,7 +77,7 @@ def check_columns(schema: pa.Schema, shape: TableShape, *, where: str) -> None:
     if missing:
         raise InputError(
             f"{where} has no column {', '.join(map(repr, missing))}, which the models here learnt from; it has "
-            f"{', '.join(map(repr, schema.names))}"
+            f"{', '.join(map(repr, schema.names))}; add it, all null if nothing is known of it"
         )
     for column in shape.columns:
         kind = schema.field(column.name).type
@@ -111,7 +111,7 @@ def _table(rows: pa.RecordBatch, shape: TableShape) -> Encoded:
 
 def _numbers(cells: pa.Array, _: Column) -> NDArray[np.float64]:
     """Return numbers and booleans, NaN where one is null."""
-    found: NDArray[np.float64] = cells.cast(pa.float64()).to_numpy(zero_copy_only=False)
+    found: NDArray[np.float64] = cells.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
     return found
 
 

@@ -211,7 +211,7 @@ class _Numbers(_Profile):
     seen: NDArray[np.float64] | None = field(default_factory=lambda: np.empty(0))  # None: too many
 
     def prepared(self, cells: pa.Array) -> pa.Array:
-        numbers = cells.cast(pa.float64())
+        numbers = cells.cast(pa.float64(), safe=False)
         return pc.if_else(pc.is_finite(numbers), numbers, None)
 
     def look(self, cells: pa.Array) -> None:

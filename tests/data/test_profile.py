@@ -110,3 +110,10 @@ def test_vectors_have_the_usual_length_and_their_root_mean_square() -> None:
     assert shape.scale == pytest.approx(np.sqrt((9 + 16 + 9 + 16 + 1) / 5))
     with pytest.raises(InputError, match="there is no vector in f"):
         find_vectors([pa.array([None, []], pa.list_(pa.float32()))], where="f")
+
+
+def test_whole_numbers_beyond_what_floats_hold_are_rounded() -> None:
+    """A column of large numbers is a feature like any other, and no error."""
+    large = 2**60 + RNG.integers(0, 2**40, ROWS)
+    (_, column) = found({"x": pa.array(large, pa.int64())}).shape.columns
+    assert column.mean == pytest.approx(float(large.mean()))
