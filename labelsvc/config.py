@@ -43,9 +43,7 @@ class IngestConfig:
     vector_column: str | None = None
     features: tuple[str, ...] = ()  # columns of a table to learn from, whatever they look like; none: all that serve
     exclude: tuple[str, ...] = ()  # columns of a table to leave out
-    split_by: str | None = (
-        None  # of the labeled rows, those with the largest values of this column are kept from training
-    )
+    split_by: str | None = None  # a column: labeled rows with its largest values are kept from training
 
 
 @dataclass(frozen=True)

@@ -179,10 +179,10 @@ def _out_of_fold(
     return said, float((np.mean(answers, axis=0).argmax(axis=1) == exam.classes).mean())
 
 
-def _fit(estimator: Any, rows: Features, classes: ClassCodes, weights: NDArray[np.float64] | None = None) -> Any:  # noqa: ANN401
+def _fit(estimator: Any, rows: Features, classes: ClassCodes, weights: NDArray[np.float64]) -> Any:  # noqa: ANN401
     from sklearn.utils.validation import has_fit_parameter
 
-    if weights is None or not has_fit_parameter(estimator, "sample_weight"):
+    if not has_fit_parameter(estimator, "sample_weight"):
         return estimator.fit(rows, classes)
     return estimator.fit(rows, classes, sample_weight=weights)
 

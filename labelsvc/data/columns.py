@@ -128,16 +128,14 @@ def _with_input(columns: Columns, schema: pa.Schema, wanted: ColumnNames, where:
     if image is not None:
         _check_picture(schema.field(image).type, wanted, f"column {image!r} of {where}")
         return replace(columns, image=image)
-    vector = _named(schema, wanted.vector, _holds_vectors, where=where) or (
+    vector = _named(schema, wanted.vector, is_vector, where=where) or (
         None if told else _only_vector(schema, wanted, where)
     )
     if vector is not None:
         return replace(columns, vector=vector)
     others = {columns.id, columns.label, columns.group, *wanted.exclude}
     named = tuple(_named(schema, name, _holds_features, where=where) or name for name in wanted.features)
-    features = named or tuple(
-        one.name for one in schema if one.name not in others and (kind_of(one.type) or pa.types.is_null(one.type))
-    )
+    features = named or tuple(one.name for one in schema if one.name not in others and _holds_features(one.type))
     texts = not named and all(is_text(schema.field(name).type) for name in features)
     if not features or (texts and any(_names_a_picture(name) for name in features)):
         raise InputError(
@@ -293,10 +291,6 @@ def _holds_pictures(kind: pa.DataType) -> bool:
     return is_picture_struct(kind) or is_binary(kind) or is_text(kind) or forms.raw_sides(kind) is not None
 
 
-def _holds_vectors(kind: pa.DataType) -> bool:
-    return is_vector(kind)
-
-
 def _holds_features(kind: pa.DataType) -> bool:
     return kind_of(kind) is not None or pa.types.is_null(kind)
 
@@ -329,7 +323,7 @@ def _holds_any(kind: pa.DataType) -> bool:
 _EXPECTED: dict[Callable[[pa.DataType], bool], str] = {
     _holds_pictures: "pictures are encoded bytes (struct{bytes, path} or binary), paths (strings with --image-root) "
     "or raw pixels (fixed_size_binary, lists or tensors of uint8)",
-    _holds_vectors: "vectors are lists of floats, of one length",
+    is_vector: "vectors are lists of floats, of one length",
     _holds_features: "features are numbers, booleans, texts (categories) and times",
     _has_an_order: "rows are split by numbers or times",
     _holds_ids: "ids are strings or integers",

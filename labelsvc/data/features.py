@@ -110,6 +110,10 @@ def _table(rows: pa.RecordBatch, shape: TableShape) -> Encoded:
 
 
 def _numbers(cells: pa.Array, _: Column) -> NDArray[np.float64]:
+    return floats(cells)
+
+
+def floats(cells: pa.Array) -> NDArray[np.float64]:
     """Return numbers and booleans, NaN where one is null."""
     found: NDArray[np.float64] = cells.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
     return found
@@ -120,7 +124,7 @@ def _codes(cells: pa.Array, column: Column) -> NDArray[np.float64]:
     texts = texts_of(cells)
     codes = pc.index_in(texts, pa.array(column.categories, pa.string()))
     codes = pc.if_else(pc.is_null(texts), None, pc.fill_null(codes, len(column.categories)))
-    return _numbers(codes, column)
+    return floats(codes)
 
 
 def texts_of(cells: pa.Array) -> pa.Array:
@@ -132,7 +136,7 @@ def texts_of(cells: pa.Array) -> pa.Array:
 
 def _days(cells: pa.Array, column: Column) -> NDArray[np.float64]:
     """Return how many days after the column's origin each moment is."""
-    return _numbers(pc.subtract(microseconds(cells), column.origin), column) / MICROSECONDS_A_DAY
+    return floats(pc.subtract(microseconds(cells), column.origin)) / MICROSECONDS_A_DAY
 
 
 def microseconds(cells: pa.Array) -> pa.Array:
@@ -143,9 +147,7 @@ def microseconds(cells: pa.Array) -> pa.Array:
 
 def in_order(cells: pa.Array) -> NDArray[np.float64]:
     """Return numbers, or moments in microseconds, to put rows in order by; NaN where one is null."""
-    moments = microseconds(cells) if kind_of(cells.type) == "time" else cells
-    found: NDArray[np.float64] = moments.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
-    return found
+    return floats(microseconds(cells) if kind_of(cells.type) == "time" else cells)
 
 
 READERS: Mapping[ColumnKind, Callable[[pa.Array, Column], NDArray[np.float64]]] = {
@@ -157,7 +159,7 @@ READERS: Mapping[ColumnKind, Callable[[pa.Array, Column], NDArray[np.float64]]] 
 
 
 def _vectors(column: pa.Array, length: int) -> Encoded:
-    lists = column.storage if isinstance(column, pa.ExtensionArray) else column
+    lists = lists_of(column)
     values = np.zeros((len(lists), length), np.float32)
     lengths = lengths_of(lists)
     whole = lengths == length
@@ -169,6 +171,11 @@ def _vectors(column: pa.Array, length: int) -> Encoded:
         place = int(np.flatnonzero(~np.isfinite(values[row]))[0])
         faults[int(row)] = f"value {place} of the vector (from 0) is {values[row, place]}; vectors have no gaps"
     return Encoded(values, faults)
+
+
+def lists_of(column: pa.Array) -> pa.Array:
+    """Return a column of vectors as lists, whether they are tensors or not."""
+    return column.storage if isinstance(column, pa.ExtensionArray) else column
 
 
 def lengths_of(lists: pa.Array) -> NDArray[np.int64]:

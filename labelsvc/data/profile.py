@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from labelsvc.data.features import MICROSECONDS_A_DAY, kind_of, lengths_of, microseconds, texts_of
+from labelsvc.data.features import MICROSECONDS_A_DAY, kind_of, lengths_of, lists_of, microseconds, texts_of
 from labelsvc.errors import InputError
 from labelsvc.records import Column, ColumnKind, TableShape, VectorShape
 
@@ -100,7 +100,7 @@ def find_vectors(columns: Iterable[pa.Array], *, where: str) -> VectorShape:
     lengths: Counter[int] = Counter()
     total, count = 0.0, 0
     for column in columns:
-        lists = column.storage if isinstance(column, pa.ExtensionArray) else column
+        lists = lists_of(column)
         lengths.update(lengths_of(lists).tolist())
         values = lists.flatten().cast(pa.float64()).to_numpy(zero_copy_only=False)
         values = values[np.isfinite(values)]

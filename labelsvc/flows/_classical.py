@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -11,22 +10,20 @@ from labelsvc.classical.estimated import as_classifier
 from labelsvc.classical.keeping import SUFFIX, save
 from labelsvc.classical.lesson import Lesson
 from labelsvc.classical.self_training import Exam, rounds_told
-from labelsvc.classical.teachers import make
 from labelsvc.config import TrainConfig
 from labelsvc.errors import LabelsvcError
-from labelsvc.flows._contest import Candidate, Contest, Judge, learnt
+from labelsvc.flows._contest import Candidate, Contest, Judge, learnt, self_trained
 from labelsvc.flows._inputs import open_inputs, rows_to_ask
-from labelsvc.flows._methods import SELF_TRAINING, Field, self_training
+from labelsvc.flows._methods import SELF_TRAINING, Field
 from labelsvc.flows._session import Session
+from labelsvc.flows._teach import write_resolved
 from labelsvc.labeling.calibrate import fit_temperature
 from labelsvc.records import LabeledSamples, Listener, Model, ModelRole, Preprocessing, SampleNumbers
 from labelsvc.store import models, samples
 from labelsvc.store.identifiers import new_id
 from labelsvc.training.predict import logits_of
-from labelsvc.workspace import written_beside
 
 LARGEST_POOL = 20_000  # rows of the pool that a classical teacher learns from, at most
-RESOLVED = "config.json"
 
 
 @dataclass(frozen=True)
@@ -93,12 +90,8 @@ class Studies:
         if chosen.method != SELF_TRAINING:
             return learnt(chosen.network, lesson, config)
         exam = samples.given(self.session.store, "validation")
-        taught = self_training(config).fit(
-            lesson,
-            lambda: make(chosen.network, config.seed, trust_import=config.trust_import),
-            seed=config.seed,
-            exam=Exam(self.features(exam.numbers), exam.classes) if len(exam) else None,
-        )
+        seen = Exam(self.features(exam.numbers), exam.classes) if len(exam) else None
+        taught = self_trained(chosen.network, lesson, config, seen)
         for said in rounds_told(taught.turns[-5:]):
             self.listener.note(said)
         self.listener.note(f"self-training ended: {taught.stop_reason}")
@@ -111,7 +104,7 @@ class Studies:
         shape = open_inputs(session.workspace, session.store, self.labeled.numbers[:1]).shape
         temperature, origin, is_known = self._temperature(chosen, estimator, class_count)
         self.listener.note(f"temperature {temperature:.3f}: {origin}")
-        self._write_resolved(chosen)
+        write_resolved(session, {**asdict(self.config), "method": chosen.method, "network": chosen.network})
         model = Model(
             model_id=new_id(),
             run_id=session.run_id,
@@ -147,8 +140,3 @@ class Studies:
         if chosen.accuracy is None:
             return 1.0, "neither validation rows nor a comparison, the confidence is uncalibrated", False
         return chosen.temperature, "fitted on labeled rows held out in folds", True
-
-    def _write_resolved(self, chosen: Candidate) -> None:
-        settled = {**asdict(self.config), "method": chosen.method, "network": chosen.network}
-        with written_beside(self.session.folder / RESOLVED) as partial:
-            partial.write_text(json.dumps(settled, indent=2, sort_keys=True), encoding="utf-8")

@@ -3,8 +3,7 @@
 Rows whose labels are held out join the pool, where they really would be. Supervised teachers come first, then the
 blend of the three best of scikit-learn's; self-training of the best of these, and a network that learns from the pool,
 must beat the best of all by more than chance: its log loss by more than one standard error of the difference on the
-same rows, and its accuracy must not be lower.
-Nothing else decides; no test row is read.
+same rows, and its accuracy must not be lower. Nothing else decides; no test row is read.
 """
 
 from __future__ import annotations
@@ -14,13 +13,14 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from labelsvc.classical.lesson import Lesson, dealt, out_of_fold
-from labelsvc.classical.self_training import SelfTraining
+from labelsvc.classical.self_training import Exam, Taught
 from labelsvc.classical.teachers import AND, FROM_POOL, make
 from labelsvc.config import TrainConfig
 from labelsvc.errors import LabelsvcError, UsageError
@@ -109,8 +109,8 @@ class Judge:
         if path.exists():
             return _read(json.loads(path.read_text(encoding="utf-8")))
         contest = self._compared() if self._is_possible() else self._uncompared()
-        with written_beside(path) as partial:
-            partial.write_text(json.dumps(asdict(contest), indent=2), encoding="utf-8")
+        with written_beside(path) as unfinished:
+            unfinished.write_text(json.dumps(asdict(contest), indent=2), encoding="utf-8")
         return contest
 
     @property
@@ -131,7 +131,7 @@ class Judge:
     def _compared(self) -> Contest:
         for name in self.contest_field.teachers:
             if self._has_time(TEACHERS_SHARE) or not self.entries:
-                self._try(Candidate(SUPERVISED, name), self._learner(name), FOLDS)
+                self._try(Candidate(SUPERVISED, name), partial(learnt, name, config=self.config))
         if self.contest_field.blends:
             self._blend()
         if not self.entries:
@@ -172,15 +172,14 @@ class Judge:
     def _has_time(self, share: float) -> bool:
         return self.config.steps is not None or time.monotonic() - self.started < share * self.seconds
 
-    def _learner(self, name: str) -> Callable[[Lesson], object]:
-        return lambda lesson: learnt(name, lesson, self.config)
+    def _folds(self) -> NDArray[np.int64]:
+        return dealt(self.labeled.classes, self.config.seed) % FOLDS
 
-    def _try(self, candidate: Candidate, learn: Callable[[Lesson], object], folds: int) -> None:
+    def _try(self, candidate: Candidate, learn: Callable[[Lesson], object]) -> None:
         self._tell(candidate)
         begun = time.monotonic()
-        fold = dealt(self.labeled.classes, self.config.seed) % folds
         try:
-            said = out_of_fold(self.lesson, learn, fold)
+            said = out_of_fold(self.lesson, learn, self._folds())
         except (ValueError, np.linalg.LinAlgError) as error:
             self.failed.append(replace(candidate, reason=str(error).splitlines()[0]))
             return
@@ -225,10 +224,8 @@ class Judge:
         if rows < POOL_ROWS[0]:
             self.failed.append(replace(candidate, reason="there was no time left for it"))
             return
-        wrap = self_training(self.config)
-        small = self.lesson.some_of_pool(rows, self.config.seed)
-        judge = replace(self, lesson=small)
-        judge._try(candidate, lambda lesson: _self_trained(wrap, single.network, lesson, self.config), FOLDS)
+        judge = replace(self, lesson=self.lesson.some_of_pool(rows, self.config.seed))
+        judge._try(candidate, lambda lesson: self_trained(single.network, lesson, self.config).estimator)
 
     def _affordable(self, single: Candidate) -> int:
         """Return on how many rows of the pool there is time to compare, if fits are linear in rows."""
@@ -243,7 +240,7 @@ class Judge:
         candidate = Candidate(method, NETWORK)
         self._tell(candidate)
         begun = time.monotonic()
-        fold = dealt(self.labeled.classes, self.config.seed) % FOLDS
+        fold = self._folds()
         said = np.empty((len(self.labeled), self.lesson.class_count), np.float32)
         try:
             for number in np.unique(fold):
@@ -286,14 +283,15 @@ class Judge:
             chosen = entry if wins or forced else chosen
         if self.contest_field.is_wanted and chosen.candidate.method != SELF_TRAINING:
             return self._unproven(best)
-        candidates = (*(entry.candidate for entry in self.entries), *self.failed)
-        return Contest(candidates, chosen.candidate, len(self.labeled), reason)
+        return Contest(self._everybody(), chosen.candidate, len(self.labeled), reason)
 
     def _unproven(self, best: Entry) -> Contest:
         """Return self-training as the user asked for, though it could not be compared."""
-        candidates = (*(entry.candidate for entry in self.entries), *self.failed)
         chosen = replace(best.candidate, method=SELF_TRAINING)
-        return Contest(candidates, chosen, len(self.labeled), "as you asked for, without a comparison")
+        return Contest(self._everybody(), chosen, len(self.labeled), "as you asked for, without a comparison")
+
+    def _everybody(self) -> tuple[Candidate, ...]:
+        return (*(entry.candidate for entry in self.entries), *self.failed)
 
     def _tell(self, candidate: Candidate) -> None:
         total = len(self.contest_field.teachers) + self.contest_field.self_training + 2 * self.contest_field.network
@@ -313,13 +311,12 @@ def learnt(name: str, lesson: Lesson, config: TrainConfig) -> object:
         return estimator.fit(lesson.labeled, lesson.classes)
 
 
-def _self_trained(wrap: SelfTraining, network: str, lesson: Lesson, config: TrainConfig) -> object:
+def self_trained(network: str, lesson: Lesson, config: TrainConfig, exam: Exam | None = None) -> Taught:
+    """Return what self-training of a teacher of the table came to; warnings as in ``learnt``."""
+    unfitted = partial(make, network, config.seed, trust_import=config.trust_import)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        taught = wrap.fit(
-            lesson, lambda: make(network, config.seed, trust_import=config.trust_import), seed=config.seed
-        )
-    return taught.estimator
+        return self_training(config).fit(lesson, unfitted, seed=config.seed, exam=exam)
 
 
 def _read(told: dict[str, object]) -> Contest:

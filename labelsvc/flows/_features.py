@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -48,15 +48,16 @@ def find_features(files: Sequence[Files], config: IngestConfig) -> TableFound:
             "the columns of a table are found in rows to learn from, and there are test rows alone; ingest both"
         )
     everywhere = [(path, names) for _, paths, each in files for path, names in zip(paths, each, strict=True)]
-    _refuse_two_types(everywhere)
-    shared = [name for name in learnt[0][1].features if all(name in read_schema(path).names for path, _ in everywhere)]
+    schemas = {path: read_schema(path) for path, _ in everywhere}
+    _refuse_two_types(everywhere, schemas)
+    there = {path: set(schema.names) for path, schema in schemas.items()}
+    shared = [name for name in learnt[0][1].features if all(name in names for names in there.values())]
     paths = [path for path, _ in learnt]
     columns = [replace(names, features=tuple(shared)) for _, names in learnt]
     where = ", ".join(map(str, paths))
     found = find_table(_slices(paths, columns), named=config.features, where=where)
-    lacking = {
-        name: path for path, names in everywhere for name in _all(everywhere) if name not in read_schema(path).names
-    }
+    anywhere = dict.fromkeys(name for _, names in everywhere for name in names.features)
+    lacking = {name: path for path, names in there.items() for name in anywhere if name not in names}
     return replace(
         found,
         columns=(*found.columns, *(Found(name, None, "", 0, f"is not in {path}") for name, path in lacking.items())),
@@ -77,17 +78,12 @@ def _only_inputs(names: Columns) -> Columns:
     return replace(names, id=None, label=None, group=None)
 
 
-def _all(files: Sequence[tuple[Path, Columns]]) -> list[str]:
-    return [*dict.fromkeys(name for _, names in files for name in names.features)]
-
-
-def _refuse_two_types(files: Sequence[tuple[Path, Columns]]) -> None:
+def _refuse_two_types(files: Sequence[tuple[Path, Columns]], schemas: Mapping[Path, pa.Schema]) -> None:
     """Refuse a column that is a number in one file and a text in another."""
     first: dict[str, tuple[Path, pa.DataType]] = {}
     for path, names in files:
-        schema = read_schema(path)
         for name in names.features:
-            kind = schema.field(name).type
+            kind = schemas[path].field(name).type
             if pa.types.is_null(kind):
                 continue
             other, known = first.setdefault(name, (path, kind))

@@ -47,9 +47,7 @@ class Assignment:
     budget_share: float = 1.0  # of the config's budget
     outputs: int | None = None  # of its network; None: one for each class
     origin: Path | None = None  # weights that its network begins with, as far as they fit
-    temperature: float | None = (
-        None  # from labeled rows that were held out in folds, where there are no validation rows
-    )
+    temperature: float | None = None  # from labeled rows held out in folds; validation rows go before it
 
     @property
     def name(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -48,7 +48,7 @@ def fit(room: Room) -> State:
     checkpoint = session.workspace.checkpoint_path(session.run_id)
     lesson = room.lesson()
     plan = _plan(room, lesson)
-    _write_resolved(room, plan)
+    _write_plan(room, plan)
     session.outcome = {"steps": plan.steps}
     state = begin(room.make_network, lesson, plan)
     points = load(state, checkpoint) if checkpoint.exists() else []
@@ -97,7 +97,7 @@ def _opening(room: Room, lesson: Lesson, plan: Plan, *, done: int) -> str:
     return f"{said}; the schedule of {published:,} steps, as published, is scaled by {plan.steps / published:.3g}"
 
 
-def _write_resolved(room: Room, plan: Plan) -> None:
+def _write_plan(room: Room, plan: Plan) -> None:
     assignment = room.assignment
     settled = {
         **asdict(assignment.config),
@@ -109,7 +109,12 @@ def _write_resolved(room: Room, plan: Plan) -> None:
         "labeled": len(assignment.labeled),
         "pool": len(assignment.pool),
     }
-    with written_beside(room.session.folder / RESOLVED) as partial:
+    write_resolved(room.session, settled)
+
+
+def write_resolved(session: Session, settled: Mapping[str, Any]) -> None:
+    """Write a run's config with everything that was left open into its folder."""
+    with written_beside(session.folder / RESOLVED) as partial:
         partial.write_text(json.dumps(settled, indent=2, sort_keys=True), encoding="utf-8")
 
 

@@ -92,13 +92,9 @@ def _trained(
     call = digest(replace(config, teacher=None), method, state)
     config = with_teacher(place, config, method, call)
     config_hash = digest(config, method, state)
-    done = runs.find_done(store, "train", config_hash)
-    if done is not None and is_kept(place, models.get(store, done.outcome["model"])):
-        listener.note(f"this very training was done by run {done.run_id}; nothing to do")
-        outcome = _outcome(store, done, repeated=True)
-        if outcome.comparison is not None and outcome.comparison.is_worse:
-            listener.note(verdict(outcome.comparison))
-        return outcome
+    repeated = _repeated(place, store, config_hash, listener)
+    if repeated is not None:
+        return repeated
     labeled = _labeled(store)
     pool = _pool(store, labeled, method, listener)
     compared = is_wanted(store, config, method, listener)
@@ -128,10 +124,9 @@ def _compared(
     """Compare teachers of tables or vectors, and train the best of them."""
     self_training(config)  # whose settings are refused before any work
     config_hash = digest(config, compared, samples.state_digest(store))
-    done = runs.find_done(store, "train", config_hash)
-    if done is not None and is_kept(place, models.get(store, done.outcome["model"])):
-        listener.note(f"this very training was done by run {done.run_id}; nothing to do")
-        return _outcome(store, done, repeated=True)
+    repeated = _repeated(place, store, config_hash, listener)
+    if repeated is not None:
+        return repeated
     labeled = _labeled(store)
     pool = np.union1d(samples.pool(store), samples.calibration_inputs(store))
     device = describe(find_device(config.device))
@@ -151,6 +146,18 @@ def _compared(
             studies.fit(chosen, lesson)
         session.outcome["candidates"] = [asdict(one) for one in contest.candidates]
     return _outcome(store, runs.get(store, session.run_id))
+
+
+def _repeated(place: Workspace, store: Store, config_hash: str, listener: Listener) -> TrainOutcome | None:
+    """Return what came of this very training before, None where it was not done or its model is gone."""
+    done = runs.find_done(store, "train", config_hash)
+    if done is None or not is_kept(place, models.get(store, done.outcome["model"])):
+        return None
+    listener.note(f"this very training was done by run {done.run_id}; nothing to do")
+    outcome = _outcome(store, done, repeated=True)
+    if outcome.comparison is not None and outcome.comparison.is_worse:
+        listener.note(verdict(outcome.comparison))
+    return outcome
 
 
 def _assignment(chosen: Candidate, labeled: LabeledSamples, pool: SampleNumbers, config: TrainConfig) -> Assignment:

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from sklearn.utils.extmath import randomized_svd
 from torch import Tensor, nn
 
-from labelsvc.records import PictureShape
 from labelsvc.training.rows import Rows
 
 FILTERS = 96
@@ -36,7 +35,7 @@ Features = NDArray[np.floating]
 @torch.inference_mode()
 def plain_features(rows: Rows, *, seed: int) -> NDArray[np.float32]:
     """Return features [rows, features] of all rows that no training made; tables and vectors have them already."""
-    if isinstance(rows.source.shape, PictureShape):
+    if rows.holds_pictures:
         return patch_features(rows, seed=seed)
     return np.concatenate([block.cpu().numpy() for block in rows.blocks(BLOCK)])
 

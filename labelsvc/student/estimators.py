@@ -17,7 +17,7 @@ import onnx
 
 from labelsvc.errors import LabelsvcError
 
-FEATURES, PROBABILITIES = "features", "probabilities"
+FEATURES = "features"  # the name of a graph's input
 OPSET, ML_OPSET = 20, 3
 
 
