@@ -6,7 +6,7 @@ torch nor the store.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from labelsvc.data.features import MICROSECONDS_A_DAY
 from labelsvc.records import Column, ColumnKind, Decoded, InputShape, TableShape, Values, VectorShape
-from labelsvc.student.metadata import NO_TIME, VECTOR
+from labelsvc.student.metadata import NO_TIME, PROBABILITIES, VECTOR
 
 UNMET = "\N{WHITE SQUARE}"  # stands for texts that are none of a column's categories, unless it is one
 Feed = NDArray[Any]
@@ -24,17 +24,30 @@ def feeds(shape: InputShape, rows: Decoded) -> dict[str, Feed]:
     """Return the inputs of a student's file by their names, for decoded rows [rows, *sides]."""
     if isinstance(shape, TableShape):
         return {
-            column.name: _FEEDS[column.kind](rows[:, place], column)[:, None]
-            for place, column in enumerate(shape.columns)
+            name: _FEEDS[column.kind](rows[:, place], column)[:, None]
+            for place, (name, column) in enumerate(zip(input_names(shape), shape.columns, strict=True))
         }
     return {VECTOR if isinstance(shape, VectorShape) else "image": rows}
 
 
 def input_names(shape: InputShape) -> list[str]:
-    """Return the names of the inputs of a student of such a shape."""
+    """Return the names of the inputs of a student of such a shape: of a table, those of its columns.
+
+    But no graph has an input that is called as its output, or not at all: ``_`` is put behind such a column's name.
+
+    >>> input_names(TableShape((Column("size", "number"), Column("probabilities", "number"))))
+    ['size', 'probabilities_']
+    """
     if isinstance(shape, TableShape):
-        return [column.name for column in shape.columns]
+        names = [column.name for column in shape.columns]
+        return [_free(name, names) if name in (PROBABILITIES, "") else name for name in names]
     return [VECTOR if isinstance(shape, VectorShape) else "image"]
+
+
+def _free(name: str, taken: Sequence[str]) -> str:
+    while name in ("", *taken):
+        name += "_"
+    return name
 
 
 def _numbers(values: Values, _: Column) -> Feed:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from labelsvc.errors import InputError
 from labelsvc.records import Decoded, InputShape, PictureShape, shape_of
 from labelsvc.student.feeding import feeds, input_names
-from labelsvc.student.metadata import INPUT, StudentPolicy, Words, policy_of, pool_of
+from labelsvc.student.metadata import INPUT, PROBABILITIES, StudentPolicy, Words, policy_of, pool_of
 from labelsvc.student.session import open_session, run
 
 
@@ -31,7 +31,7 @@ class Student:
 
     def probabilities(self, rows: Decoded) -> NDArray[np.float32]:
         """Return the probabilities [rows, classes] of decoded inputs [rows, *sides]."""
-        result: NDArray[np.float32] = run(self.session, "probabilities", feeds(self.shape, rows))
+        result: NDArray[np.float32] = run(self.session, PROBABILITIES, feeds(self.shape, rows))
         return result
 
 
@@ -46,7 +46,7 @@ def load(path: Path, *, device: str = "auto") -> Student:
     metadata = session.get_modelmeta().custom_metadata_map
     shape = _shape(metadata.get(INPUT), session.get_inputs())
     if "class_names" not in metadata or shape is None:
-        raise InputError(f"{path} is no student of labelsvc: it has no input `image` or no `class_names`")
+        raise InputError(f"{path} is no student of labelsvc: it has no `class_names`, or other inputs than it says")
     origin = {name: value for name, value in metadata.items() if name.startswith("labelsvc.")}
     return Student(
         session=session,

@@ -17,6 +17,7 @@ from labelsvc.config import DEFAULT_THRESHOLD
 
 INPUT = "labelsvc.input"  # JSON: the shape of its input
 VECTOR = "vector"  # the name of the input of a student of vectors
+PROBABILITIES = "probabilities"  # the name of the output of every student
 NO_TIME = -(2**63)  # what a null time is to a student of tables
 POLICY = "labelsvc.policy"
 POOL = "labelsvc.pool"

@@ -2,7 +2,8 @@
 
 A table's columns are inputs by their own names, each [batch, 1]: numbers and booleans float32, where NaN is a null;
 categories as strings, where an empty one is a null and one that was not met is none of them; times int64 microseconds
-since 1970, where the smallest int64 is a null. Vectors are one input, ``vector``, float32 [batch, length].
+since 1970, where the smallest int64 is a null. A column called ``probabilities``, as the output is, is the input
+``probabilities_``. Vectors are one input, ``vector``, float32 [batch, length].
 
 The graph is put together from three: named columns to numbers, numbers to features (the very module that training
 uses, translated by torch), and features to probabilities (the network, by torch; or scikit-learn's, by skl2onnx).
@@ -11,7 +12,7 @@ uses, translated by torch), and features to probabilities (the network, by torch
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,14 +23,14 @@ from torch import Tensor, nn
 
 from labelsvc.classical.estimated import FLOOR, Estimated
 from labelsvc.data.features import MICROSECONDS_A_DAY
-from labelsvc.errors import LabelsvcError
 from labelsvc.networks import Classifier
 from labelsvc.networks.features import seen_features, width
 from labelsvc.records import Column, TableShape, VectorShape
 from labelsvc.student.estimators import FEATURES, ML_OPSET, OPSET, convert
-from labelsvc.student.metadata import NO_TIME, VECTOR
+from labelsvc.student.feeding import input_names
+from labelsvc.student.metadata import NO_TIME, PROBABILITIES, VECTOR
 
-VALUES, PROBABILITIES = "values", "probabilities"
+VALUES = "values"
 IR_VERSION = 10
 
 Translate = Callable[[nn.Module, Tensor, str, str], onnx.ModelProto]  # a module, an example, input's and output's name
@@ -56,7 +57,7 @@ def tabular_graph(
     """Return the graph of a classifier; ``translate`` is how torch's modules become graphs.
 
     Raises:
-        LabelsvcError: a column is called as the output is, or scikit-learn's estimator has no graph.
+        LabelsvcError: scikit-learn's estimator has no graph.
     """
     if isinstance(classifier.body, Estimated):
         answer = _estimator_graph(classifier.body, shape, temperature, translate)
@@ -64,8 +65,22 @@ def tabular_graph(
         answer = translate(
             _Answer(seen_features(shape), classifier, temperature), _example(shape), VALUES, PROBABILITIES
         )
-    front = _columns_graph(shape) if isinstance(shape, TableShape) else _vector_graph(shape)
-    return _joined(front, answer, {VALUES: VALUES}, inside="model.")
+    own = _own_prefix(input_names(shape))
+    made = f"{own}{VALUES}"
+    front = _columns_graph(shape, own, made) if isinstance(shape, TableShape) else _vector_graph(shape, made)
+    return _joined(front, answer, {made: VALUES}, inside=f"{own}model.")
+
+
+def _own_prefix(inputs: Sequence[str]) -> str:
+    """Return what no input's name begins with, and all names inside the graph do.
+
+    >>> _own_prefix(["age"]), _own_prefix(["age", "labelsvc.age"])
+    ('labelsvc.', 'labelsvc..')
+    """
+    prefix = "labelsvc."
+    while any(name.startswith(prefix) for name in inputs):
+        prefix += "."
+    return prefix
 
 
 def _example(shape: TableShape | VectorShape) -> Tensor:
@@ -109,30 +124,27 @@ def _calibration_graph(body: Estimated, temperature: float) -> onnx.ModelProto:
     return _model(helper.make_graph(nodes, "calibration", inputs, outputs, _initializers(constants)))
 
 
-def _vector_graph(shape: VectorShape) -> onnx.ModelProto:
+def _vector_graph(shape: VectorShape, made: str) -> onnx.ModelProto:
     sides: list[str | int | None] = ["batch", shape.length]
     inputs = [helper.make_tensor_value_info(VECTOR, TensorProto.FLOAT, sides)]
-    outputs = [helper.make_tensor_value_info(VALUES, TensorProto.FLOAT, sides)]
-    return _model(helper.make_graph([helper.make_node("Identity", [VECTOR], [VALUES])], "vector", inputs, outputs))
+    outputs = [helper.make_tensor_value_info(made, TensorProto.FLOAT, sides)]
+    return _model(helper.make_graph([helper.make_node("Identity", [VECTOR], [made])], "vector", inputs, outputs))
 
 
-def _columns_graph(shape: TableShape) -> onnx.ModelProto:
-    """Return named columns to numbers, as ``data.features`` makes them."""
-    if any(column.name == PROBABILITIES for column in shape.columns):
-        raise LabelsvcError(
-            f"a column is called {PROBABILITIES!r}, as the student's output is; rename it in a new workspace"
-        )
+def _columns_graph(shape: TableShape, own: str, made: str) -> onnx.ModelProto:
+    """Return named columns to the numbers ``made``, as ``data.features`` makes them; other names begin with ``own``."""
     nodes: list[onnx.NodeProto] = []
     parts: list[str] = []
     constants: Constants = {}
-    for place, column in enumerate(shape.columns):
-        made, part, needed = _COLUMNS[column.kind](column, f"labelsvc.column{place}")
-        nodes += made
+    named = list(zip(input_names(shape), shape.columns, strict=True))
+    for place, (name, column) in enumerate(named):
+        added, part, needed = _COLUMNS[column.kind](name, column, f"{own}column{place}")
+        nodes += added
         parts.append(part)
         constants |= needed
-    nodes.append(helper.make_node("Concat", parts, [VALUES], axis=1))
-    inputs = [helper.make_tensor_value_info(one.name, TYPES[one.kind], ["batch", 1]) for one in shape.columns]
-    outputs = [helper.make_tensor_value_info(VALUES, TensorProto.FLOAT, ["batch", len(shape.columns)])]
+    nodes.append(helper.make_node("Concat", parts, [made], axis=1))
+    inputs = [helper.make_tensor_value_info(name, TYPES[column.kind], ["batch", 1]) for name, column in named]
+    outputs = [helper.make_tensor_value_info(made, TensorProto.FLOAT, ["batch", len(named)])]
     return _model(helper.make_graph(nodes, "columns", inputs, outputs, _initializers(constants)))
 
 
@@ -146,15 +158,15 @@ Constants = dict[str, Any]  # NumPy's arrays and numbers by their names
 Part = tuple[list[onnx.NodeProto], str, Constants]  # nodes, the name of what they make, their constants
 
 
-def _as_it_is(column: Column, name: str) -> Part:  # noqa: ARG001 - one shape for all kinds
-    return [], column.name, {}
+def _as_it_is(given: str, column: Column, name: str) -> Part:  # noqa: ARG001 - one shape for all kinds
+    return [], given, {}
 
 
-def _coded(column: Column, name: str) -> Part:
+def _coded(given: str, column: Column, name: str) -> Part:
     codes = [*map(float, range(len(column.categories))), math.nan]
     node = helper.make_node(
         "LabelEncoder",
-        [column.name],
+        [given],
         [name],
         domain="ai.onnx.ml",
         keys_strings=[*column.categories, ""],
@@ -164,7 +176,7 @@ def _coded(column: Column, name: str) -> Part:
     return [node], name, {}
 
 
-def _in_days(column: Column, name: str) -> Part:
+def _in_days(given: str, column: Column, name: str) -> Part:
     constants = {
         f"{name}.origin": np.int64(column.origin),
         f"{name}.none": np.int64(NO_TIME),
@@ -172,8 +184,8 @@ def _in_days(column: Column, name: str) -> Part:
         f"{name}.nan": np.float32(np.nan),
     }
     nodes = [
-        helper.make_node("Equal", [column.name, f"{name}.none"], [f"{name}.is_null"]),
-        helper.make_node("Sub", [column.name, f"{name}.origin"], [f"{name}.since"]),
+        helper.make_node("Equal", [given, f"{name}.none"], [f"{name}.is_null"]),
+        helper.make_node("Sub", [given, f"{name}.origin"], [f"{name}.since"]),
         helper.make_node("Cast", [f"{name}.since"], [f"{name}.double"], to=TensorProto.DOUBLE),
         helper.make_node("Div", [f"{name}.double", f"{name}.day"], [f"{name}.days"]),
         helper.make_node("Cast", [f"{name}.days"], [f"{name}.float"], to=TensorProto.FLOAT),
@@ -182,7 +194,7 @@ def _in_days(column: Column, name: str) -> Part:
     return nodes, name, constants
 
 
-_COLUMNS: dict[str, Callable[[Column, str], Part]] = {
+_COLUMNS: dict[str, Callable[[str, Column, str], Part]] = {
     "number": _as_it_is,
     "boolean": _as_it_is,
     "category": _coded,

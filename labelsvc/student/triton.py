@@ -20,7 +20,7 @@ import onnx
 
 from labelsvc.errors import InputError, UsageError
 from labelsvc.records import InputShape, PictureShape, TableShape
-from labelsvc.student.metadata import VECTOR
+from labelsvc.student.feeding import input_names
 from labelsvc.workspace import writing_to
 
 LARGEST_BATCH = 128  # rows; beyond 32 a CPU gains nothing, a GPU little
@@ -93,23 +93,21 @@ TYPES = {"number": "TYPE_FP32", "boolean": "TYPE_FP32", "category": "TYPE_STRING
 def _inputs(shape: InputShape) -> str:
     """Return the inputs of a student of such a shape, each with its type and its dimensions."""
     if isinstance(shape, TableShape):
-        told: list[tuple[str, str, tuple[int, ...]]] = [(one.name, TYPES[one.kind], (1,)) for one in shape.columns]
-    elif isinstance(shape, PictureShape):
-        told = [("image", "TYPE_UINT8", shape.sides)]
+        told: list[tuple[str, tuple[int, ...]]] = [(TYPES[one.kind], (1,)) for one in shape.columns]
     else:
-        told = [(VECTOR, "TYPE_FP32", shape.sides)]
+        told = [("TYPE_UINT8" if isinstance(shape, PictureShape) else "TYPE_FP32", shape.sides)]
     return ",\n".join(
         f"""  {{
     name: "{_quoted(name)}"
     data_type: {kind}
     dims: [ {", ".join(map(str, sides))} ]
   }}"""
-        for name, kind, sides in told
+        for name, (kind, sides) in zip(input_names(shape), told, strict=True)
     )
 
 
 def _quoted(name: str) -> str:
-    return name.replace("\\", "\\\\").replace('"', '\\"')
+    return name.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 
 def _fill(folder: Path, student: Path, config: str, classes: Sequence[str]) -> None:

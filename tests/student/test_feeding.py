@@ -28,6 +28,14 @@ def test_each_column_is_fed_as_its_type() -> None:
     assert fed["t"][:, 0].tolist() == [1_000_000 + 2 * 86_400_000_000, NO_TIME, 1_000_000 + 43_200_000_000]
 
 
+def test_inputs_are_called_as_their_columns_but_for_two() -> None:
+    """One that is called as the output is, and one that has no name, have what no other column has."""
+    names = ("size", "probabilities", "probabilities_", "")
+    shape = TableShape(tuple(Column(name, "number") for name in names))
+    assert input_names(shape) == ["size", "probabilities__", "probabilities_", "_"]
+    assert [*feeds(shape, np.zeros((1, 4), np.float32))] == input_names(shape)
+
+
 def test_pictures_and_vectors_are_fed_as_they_are() -> None:
     """One input, not copied."""
     picture, vector = np.zeros((2, 4, 4, 1), np.uint8), np.zeros((2, 3), np.float32)

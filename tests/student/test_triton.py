@@ -13,7 +13,7 @@ import pytest
 from google.protobuf import text_format
 
 from labelsvc.errors import InputError, UsageError
-from labelsvc.records import PictureShape
+from labelsvc.records import Column, PictureShape, TableShape
 from labelsvc.student.infer import Student, load
 from labelsvc.student.triton import LARGEST_BATCH, configuration, write_repository
 
@@ -73,6 +73,18 @@ def test_labels_are_a_line_each(exported: Exported, tmp_path: Path) -> None:
     """A line is a class by its code, even where a name has a line break in it."""
     place = write_repository(tmp_path, exported.path, ("left", "up\nand down", "näme"), SHAPE)
     assert (place / "labels.txt").read_text(encoding="utf-8") == "left\nup and down\nnäme\n"
+
+
+def test_triton_reads_the_columns_of_a_table() -> None:
+    """Each with its type and its very name, be there a quote or a line break in it."""
+    config = model_config()
+    kinds = {'an "age"': "number", "member": "boolean", "two\nlines": "category", "since": "time"}
+    shape = TableShape(tuple(Column(name, kind) for name, kind in kinds.items()))  # type: ignore[arg-type]
+    read = text_format.Parse(configuration("table", 3, shape), config.ModelConfig())
+    assert [one.name for one in read.input] == [*kinds]
+    assert all([*one.dims] == [1] for one in read.input)
+    types = [config.TYPE_FP32, config.TYPE_FP32, config.TYPE_STRING, config.TYPE_INT64]
+    assert [one.data_type for one in read.input] == types
 
 
 def test_a_name_is_quoted() -> None:
