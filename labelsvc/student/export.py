@@ -20,17 +20,18 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from labelsvc import __version__
+from labelsvc.classical.estimated import Estimated
 from labelsvc.errors import LabelsvcError
 from labelsvc.networks import Classifier
 from labelsvc.records import Decoded, InputShape, Model, PictureShape
+from labelsvc.student.estimators import LARGEST_DIFFERENCE
 from labelsvc.student.feeding import feeds
-from labelsvc.student.metadata import INPUT
+from labelsvc.student.metadata import INPUT, PROBABILITIES
 from labelsvc.student.session import onnxruntime
 from labelsvc.student.tabular import tabular_graph
 from labelsvc.training.rows import as_floats, as_networks_see
 from labelsvc.workspace import written_beside
 
-LARGEST_DIFFERENCE = 1e-4  # of a probability
 CLEAR_LEAD = 2e-4  # of the best class over the second, from which both must name the same
 
 
@@ -77,9 +78,16 @@ def export(classifier: Classifier, model: Model, target: Path, *, rows: Decoded)
             raise LabelsvcError(
                 f"the file was not written: on {parity.rows} real rows its probabilities differ from the model's by "
                 f"up to {parity.largest_difference:.1e} (allowed {LARGEST_DIFFERENCE:.0e}) and it names another class "
-                f"for {parity.other_class}; report this with `labelsvc doctor --json`"
+                f"for {parity.other_class}; {_way_out(classifier)}"
             )
     return parity
+
+
+def _way_out(classifier: Classifier) -> str:
+    """Say what to do about a graph that answers otherwise: scikit-learn's are another library's to mend."""
+    if isinstance(classifier.body, Estimated):
+        return "`labelsvc distill --network mlp` makes a student that can be written"
+    return "report this with `labelsvc doctor --json`"
 
 
 def compare(network: NDArray[np.float32], file: NDArray[np.float32]) -> Parity:
@@ -94,7 +102,7 @@ def _save(classifier: Classifier, model: Model, path: Path) -> None:
     shape = model.preprocessing.shape
     if isinstance(shape, PictureShape):
         graph = Graph(classifier, model.temperature).eval()
-        found = translate(graph, torch.zeros(2, *shape.sides, dtype=torch.uint8), "image", "probabilities")
+        found = translate(graph, torch.zeros(2, *shape.sides, dtype=torch.uint8), "image", PROBABILITIES)
     else:
         found = tabular_graph(classifier, shape, model.temperature, translate)
     onnx.helper.set_model_props(found, _metadata(model))
@@ -166,5 +174,5 @@ def _own_answers(classifier: Classifier, model: Model, rows: Decoded) -> NDArray
 
 def _file_answers(path: Path, shape: InputShape, rows: Decoded) -> NDArray[np.float32]:
     session = onnxruntime().InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    answers: NDArray[np.float32] = session.run(["probabilities"], feeds(shape, rows))[0]
+    answers: NDArray[np.float32] = session.run([PROBABILITIES], feeds(shape, rows))[0]
     return answers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -110,6 +111,21 @@ def test_columns_are_inputs_by_their_names(tmp_path: Path) -> None:
 
 
 @pytest.mark.seconds
+@pytest.mark.parametrize("name", ["mlp", "logistic-regression"])
+def test_no_name_of_a_column_clashes(name: str, tmp_path: Path) -> None:
+    """Those that graphs use inside are free, and what is called as the output is, or not at all, has ``_`` behind."""
+    names = ("values", "probabilities", "", "labelsvc.column3")
+    shape = TableShape(tuple(replace(one, name=name) for name, one in zip(names, SHAPE.columns, strict=True)))
+    classifier = taught(name)
+    assert export(classifier, model(shape), tmp_path / "s.onnx", rows=VALUES).holds
+    student = load(tmp_path / "s.onnx")
+    inputs = [one.name for one in student.session.get_inputs()]
+    assert inputs == ["values", "probabilities_", "_", "labelsvc.column3"]
+    logits = classifier(torch.from_numpy(features(VALUES)))
+    assert np.allclose(student.probabilities(VALUES), (logits / 1.7).softmax(dim=1).detach().numpy(), atol=1e-5)
+
+
+@pytest.mark.seconds
 def test_vectors_are_one_input(tmp_path: Path) -> None:
     """As they lie in the user's column; their scale is inside."""
     shape = VectorShape(5, 3.0)
@@ -128,6 +144,14 @@ def test_what_has_no_graph_is_an_error_that_says_what_to_do(tmp_path: Path) -> N
     spread = make("label-spreading", 0).fit(features(VALUES), labels)
     with pytest.raises(LabelsvcError, match=r"LabelSpreading has no ONNX graph.*distill --network mlp"):
         export(as_classifier(spread, SHAPE, 3), model(), tmp_path / "s.onnx", rows=VALUES)
+    assert not [*tmp_path.iterdir()]
+
+
+def test_an_estimator_whose_graph_errs_is_not_written(tmp_path: Path) -> None:
+    """skl2onnx's graph of the discriminants of two classes is wrong; the way to a student is named."""
+    two = make("sklearn.discriminant_analysis.LinearDiscriminantAnalysis", 0).fit(features(VALUES), ANSWERS > 0)
+    with pytest.raises(LabelsvcError, match=r"differ from the model's by up to .*distill --network mlp"):
+        export(as_classifier(two, SHAPE, 3), model(), tmp_path / "s.onnx", rows=VALUES)
     assert not [*tmp_path.iterdir()]
 
 
