@@ -43,7 +43,7 @@ def _row(found: Compared, outcome: CompareOutcome) -> list[object]:
         terminal.short(found.model_id),
         found.role,
         found.network,
-        found.parameters,
+        "-" if found.parameters is None else found.parameters,
         f"{found.bytes / 1e6:.2f}",
         _share(found.right, outcome.validation),
         _share(found.agreeing, outcome.pool),

@@ -31,7 +31,7 @@ class Compared:
     model_id: str
     role: ModelRole
     network: str
-    parameters: int
+    parameters: int | None  # None of scikit-learn's, which have nothing to count alike
     bytes: int
     right: int | None  # of the validation rows; None where there are none
     agreeing: int | None  # inputs of the pool that it names as the teacher does; None where nobody knows what it said
@@ -92,7 +92,7 @@ def compare(
         found = _compared(entries, rehearsal, words)
     asked = len(rehearsal.pool) + len(rehearsal.validation)
     return CompareOutcome(
-        models=tuple(sorted(found, key=lambda one: (one.model_id != first, one.parameters, one.model_id))),
+        models=tuple(sorted(found, key=lambda one: (one.model_id != first, one.bytes, one.model_id))),
         validation=len(rehearsal.validation),
         pool=len(rehearsal.pool),
         device=device_of(entries[0].student),
@@ -106,7 +106,7 @@ class _Entry:
 
     model: Model
     student: Student
-    parameters: int
+    parameters: int | None
     bytes: int
     pool: NDArray[np.str_]  # the names of its best classes
     right: int
@@ -124,7 +124,7 @@ class _Entry:
         return cls(
             model=model,
             student=student,
-            parameters=sum(weights.numel() for weights in network.parameters()),
+            parameters=sum(weights.numel() for weights in network.parameters()) or None,
             bytes=path.stat().st_size,
             pool=np.array(model.classes)[rehearsal.pool_answers(student).argmax(axis=1)],
             right=rehearsal.right(rehearsal.validation_answers(student))[0],

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from labelsvc.records import Certificate, LabelSet, Model, PictureShape, Policy, TableShape, VectorShape
 from labelsvc.student.card import FileFormat
 from labelsvc.student.export import Parity
+from labelsvc.student.feeding import input_names
 from labelsvc.student.gate import Loss, Speed
 from labelsvc.student.metadata import NO_TIME, VECTOR, StudentPolicy
 
@@ -126,6 +127,28 @@ def _use(card: ModelCard) -> Iterator[str]:
         f"({'calibrated on labels' if card.model.calibrated else 'not calibrated'})."
     )
     yield f"- {_accepting(card.policy)}"
+    yield f"""
+```python
+import json
+import numpy as np
+import onnxruntime
+
+session = onnxruntime.InferenceSession("{card.file}", providers=["CPUExecutionProvider"])
+names = json.loads(session.get_modelmeta().custom_metadata_map["class_names"])
+row = {{
+{_empty_row(shape)}
+}}
+probabilities = session.run(["probabilities"], row)[0][0]
+print(names[probabilities.argmax()], probabilities.max())
+```"""
+
+
+def _empty_row(shape: TableShape | VectorShape) -> str:
+    """Return the lines of a row of nulls, or of a vector of zeros, for the reader to fill in."""
+    if isinstance(shape, VectorShape):
+        return f'    "{VECTOR}": np.zeros((1, {shape.length}), np.float32),'
+    named = zip(input_names(shape), shape.columns, strict=True)
+    return "\n".join(f"    {name!r}: {_NULLS[column.kind]}," for name, column in named)
 
 
 def _inputs(shape: TableShape | VectorShape) -> Iterator[str]:
@@ -135,10 +158,20 @@ def _inputs(shape: TableShape | VectorShape) -> Iterator[str]:
         return
     yield "- An input for each column, by its name, [batch, 1]:"
     yield ""
-    yield from _table(["input", "type", "null"], [[f"`{one.name}`", *_TYPES[one.kind]] for one in shape.columns])
+    yield from _table(["input", "type", "null"], _described(shape))
     yield ""
 
 
+def _described(shape: TableShape) -> list[list[str]]:
+    return [[f"`{name}`", *_TYPES[one.kind]] for name, one in zip(input_names(shape), shape.columns, strict=True)]
+
+
+_NULLS = {
+    "number": "np.array([[np.nan]], np.float32)",
+    "boolean": "np.array([[np.nan]], np.float32)",
+    "category": 'np.array([[""]], object)',
+    "time": f"np.array([[{NO_TIME}]], np.int64)",
+}
 _TYPES = {
     "number": ("float32", "NaN"),
     "boolean": ("float32, 0 or 1", "NaN"),
@@ -289,8 +322,9 @@ def _figures(card: ModelCard) -> Iterator[str]:
 
 
 def _limits(card: ModelCard) -> Iterator[str]:
-    yield "- It knows no class but those above: a picture of anything else gets one of them, at times with confidence."
-    yield "- It was made for pictures like those of its pool; of other kinds, its confidence says little. Compare what"
+    one, many = _INPUTS[card.model.preprocessing.shape.kind]
+    yield f"- It knows no class but those above: {one} of anything else gets one of them, at times with confidence."
+    yield f"- It was made for {many} like those of its pool; of other kinds, its confidence says little. Compare what"
     yield "  it says with `labelsvc.pool` in the metadata, which counts its words on the pool."
     if not card.model.calibrated:
         yield "- Its confidence was not calibrated: 0.95 need not mean right 95 times in 100."
@@ -301,10 +335,13 @@ def _limits(card: ModelCard) -> Iterator[str]:
         yield "  speed is another one on another machine."
 
 
+_INPUTS = {"image": ("a picture", "pictures"), "table": ("a row", "rows"), "vector": ("a vector", "vectors")}
+
+
 def _share(right: int, rows: int) -> str:
     return f"{right / rows:.2%} ({right:,} of {rows:,})"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
     for row in (head, ["---"] * len(head), *rows):
-        yield "| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |"
+        yield "| " + " | ".join(" ".join(cell.replace("|", "\\|").splitlines()) for cell in row) + " |"

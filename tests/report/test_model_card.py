@@ -6,7 +6,18 @@ from dataclasses import replace
 
 import pytest
 
-from labelsvc.records import Certificate, LabelSet, Model, PictureShape, Policy, Preprocessing
+from labelsvc.records import (
+    Certificate,
+    Column,
+    InputShape,
+    LabelSet,
+    Model,
+    PictureShape,
+    Policy,
+    Preprocessing,
+    TableShape,
+    VectorShape,
+)
 from labelsvc.report.model_card import MOST_CLASSES, TITLE, Ancestor, Dataset, Evaluated, ModelCard, Taught, tell
 from labelsvc.student.card import FileFormat
 from labelsvc.student.export import Parity
@@ -97,6 +108,25 @@ def test_the_contract_is_the_files() -> None:
     assert "less 0.5000, 0.2500, 0.1250, divided by 0.3000, 0.2000, 0.1000" in said
     assert "a confidence of 0.9 for `cat`, else 0.97 (policy of label set s-1)" in said
     assert '.convert("RGB").resize((48, 32), ' in said
+
+
+def of(shape: InputShape) -> ModelCard:
+    """Return the card of a model of other inputs than pictures."""
+    return replace(CARD, line=(Ancestor(replace(MODEL, preprocessing=Preprocessing(shape)), 400, 7),))
+
+
+def test_inputs_are_told_with_their_types_and_their_nulls() -> None:
+    """A table's by the names that its file has for them, in a table and in ten lines to begin with; no picture."""
+    columns = (Column("size in m", "number"), Column("probabilities", "category"), Column("since", "time"))
+    text = tell(of(TableShape(columns)))
+    assert "| `size in m` | float32 | NaN |" in text
+    assert "| `probabilities_` | string; one that was not met counts as none of them | an empty text |" in text
+    assert "| `since` | int64, microseconds since 1970 | -9223372036854775808 |" in text
+    assert "'probabilities_': np.array([[\"\"]], object)," in text
+    assert "a row of anything else" in section(text, "Limits")
+    vectors = tell(of(VectorShape(7, 1.0)))
+    assert "`vector`: float32 [batch, 7]" in vectors
+    assert "picture" not in text + vectors
 
 
 @pytest.mark.parametrize("valid", [True, False])
