@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -39,16 +40,18 @@ class Studies:
     parent_id: str | None = None
     round: int = 1
 
+    @cached_property
+    def seen(self) -> SampleNumbers:
+        """The rows of the pool that are learnt from: all of them, or as many as there is room for."""
+        if len(self.pool) <= LARGEST_POOL:
+            return self.pool
+        self.listener.note(f"{LARGEST_POOL:,} of {len(self.pool):,} rows of the pool are learnt from, drawn at random")
+        return np.sort(np.random.default_rng(self.config.seed).permutation(self.pool)[:LARGEST_POOL])
+
     def lesson(self) -> Lesson:
         """Read the features of the labeled rows and of some of the pool."""
-        some = self.pool
-        if len(some) > LARGEST_POOL:
-            some = np.sort(np.random.default_rng(self.config.seed).permutation(some)[:LARGEST_POOL])
-            self.listener.note(
-                f"{LARGEST_POOL:,} of {len(self.pool):,} rows of the pool are learnt from, drawn at random"
-            )
         names = samples.class_names(self.session.store)
-        return Lesson(self.features(self.labeled.numbers), self.labeled.classes, self.features(some), len(names))
+        return Lesson(self.features(self.labeled.numbers), self.labeled.classes, self.features(self.seen), len(names))
 
     def features(self, numbers: SampleNumbers) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
         """Return the features [rows, features] of samples, as networks see them."""

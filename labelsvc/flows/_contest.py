@@ -24,15 +24,17 @@ from labelsvc.classical.self_training import Exam, Taught
 from labelsvc.classical.teachers import AND, FROM_POOL, make
 from labelsvc.config import TrainConfig
 from labelsvc.errors import LabelsvcError, UsageError
-from labelsvc.flows._methods import SELF_TRAINING, SUPERVISED, Field, self_training
+from labelsvc.flows._methods import SELF_TRAINING, SPREADING, SUPERVISED, Field, self_training, spreading
 from labelsvc.flows._room import Assignment, enter
 from labelsvc.flows._session import Session
+from labelsvc.flows._spreading import ROWS, arrived
 from labelsvc.labeling.calibrate import fit_temperature, honest_temperature, negative_log_likelihood, probabilities
+from labelsvc.labeling.consistency import BEST
 from labelsvc.methods import DEFAULT
 from labelsvc.methods import make as make_method
+from labelsvc.networks import Classifier
 from labelsvc.records import SILENCE, LabeledSamples, Listener, Progress, SampleNumbers
 from labelsvc.training.loop import Plan, begin, run
-from labelsvc.training.predict import logits_of
 from labelsvc.training.probe import steps_for
 from labelsvc.workspace import written_beside
 
@@ -45,7 +47,7 @@ TEACHERS_SHARE, SELF_TRAINING_SHARE = 0.25, 0.45  # of the time, by which these 
 NETWORK_SHARES = {SUPERVISED: 0.1, DEFAULT: 0.25}  # of a budget, that networks are compared in
 FINAL_SHARE = 0.3  # of a budget, that is kept for a network that wins
 NETWORK_STEPS = {SUPERVISED: 1_000, DEFAULT: 1_500}  # in each fold, where no budget is given
-FINAL_STEPS = {SUPERVISED: 1_500, DEFAULT: 6_000}  # of a network that wins, where no budget is given
+FINAL_STEPS = {SUPERVISED: 1_500, DEFAULT: 6_000, SPREADING: 4_000}  # of a network that wins, where no budget is given
 NETWORK = "mlp"
 POOL_ROWS = (500, 4_000)  # of the pool, at least and at most, that self-training sees while it is compared
 FITS = 10  # of a self-training, about
@@ -58,6 +60,7 @@ class Candidate:
 
     method: str
     network: str
+    over: str = ""  # of labels that spread: where neighbours are near
     accuracy: float | None = None
     log_loss: float | None = None  # at its own temperature
     temperature: float = 1.0
@@ -67,6 +70,8 @@ class Candidate:
     @property
     def name(self) -> str:
         """What it is called."""
+        if self.over:
+            return f"{self.method} over {self.over if self.over == ROWS else f'{self.network}, {self.over}'}"
         return self.network if self.method == SUPERVISED else f"{self.method} of {self.network}"
 
 
@@ -122,9 +127,10 @@ class Judge:
         return len(self.labeled) >= FEWEST * self.lesson.class_count and len(np.unique(self.labeled.classes)) > 1
 
     def _uncompared(self) -> Contest:
-        names = self.contest_field.teachers
-        method = SELF_TRAINING if self.contest_field.is_wanted else SUPERVISED
-        chosen = Candidate(method, UNCOMPARED if len(names) > 1 else names[0])
+        names, wanted = self.contest_field.teachers, self.contest_field.wanted
+        chosen = Candidate(wanted or SUPERVISED, UNCOMPARED if len(names) != 1 else names[0])
+        if wanted == SPREADING:
+            chosen = Candidate(SPREADING, NETWORK, over=self._ways()[-1])
         reason = f"{len(self.labeled):,} labels are too few to hold some out; {chosen.name} is taken, uncalibrated"
         return Contest((), chosen, 0, reason)
 
@@ -134,16 +140,18 @@ class Judge:
                 self._try(Candidate(SUPERVISED, name), partial(learnt, name, config=self.config))
         if self.contest_field.blends:
             self._blend()
-        if not self.entries:
-            raise LabelsvcError(f"no teacher could learn from these rows: {'; '.join(self._reasons())}")
-        wrapped = self._wrapped()
+        wrapped = self._wrapped() if self.entries and self.contest_field.self_training and len(self.pool) else None
         if self.contest_field.network:
             self._network(SUPERVISED)
+        if not self.entries:
+            raise LabelsvcError(f"no teacher could learn from these rows: {'; '.join(self._reasons())}")
         best = self._best()
-        if self.contest_field.self_training and len(self.pool):
+        if wrapped is not None:
             self._self_train(wrapped)
         if self.contest_field.network and len(self.pool):
-            self._network(DEFAULT)
+            if self._is_learning_from_pool_tried():
+                self._network(DEFAULT)
+            self._spread_over_rows()
         contest = self._decided(best)
         return replace(contest, chosen=self._calibrated(contest.chosen))
 
@@ -209,7 +217,8 @@ class Judge:
 
     def _best(self) -> Entry:
         """Return the supervised teacher whose words fit best, which fewer labels tell than how often it is right."""
-        return min(self.entries, key=lambda one: one.candidate.log_loss or 0.0)
+        supervised = [entry for entry in self.entries if entry.candidate.method == SUPERVISED]
+        return min(supervised, key=lambda one: one.candidate.log_loss or 0.0)
 
     def _wrapped(self) -> Candidate:
         """Return the best single teacher, of which self-training is tried."""
@@ -235,27 +244,67 @@ class Judge:
         each = single.seconds / FOLDS / len(self.labeled)
         return min(POOL_ROWS[1], int(left / (FOLDS * FITS * each)) - len(self.labeled))
 
+    def _ways(self) -> tuple[str, ...]:
+        """Return over what labels are to spread; networks' features are named by how these learn."""
+        over = spreading(self.config).over
+        return (ROWS, DEFAULT, SUPERVISED) if over == BEST else (over,)
+
+    def _is_learning_from_pool_tried(self) -> bool:
+        return self.contest_field.wanted is None or DEFAULT in self._ways()
+
     def _network(self, method: str) -> None:
-        """Let a network learn by a method, in its share of the time for each fold."""
+        """Let a network learn by a method, in its share of the time for each fold, and labels spread over it."""
         candidate = Candidate(method, NETWORK)
         self._tell(candidate)
         begun = time.monotonic()
         fold = self._folds()
-        said = np.empty((len(self.labeled), self.lesson.class_count), np.float32)
+        said, spread = (np.empty((len(self.labeled), self.lesson.class_count), np.float32) for _ in range(2))
+        is_spread = method in self._ways() and len(self.pool) > 0
         try:
             for number in np.unique(fold):
-                said[fold == number] = self._network_answers(method, fold == number)
+                held = fold == number
+                network = self._network_without(method, held)
+                said[held] = self._answers(network, held)
+                if is_spread:
+                    spread[held] = self._arrived(network, held)
         except UsageError as error:  # there is no time for a single step
             self.failed.append(replace(candidate, reason=str(error)))
             return
         self._enter(candidate, said, time.monotonic() - begun)
+        if is_spread:
+            self._enter(Candidate(SPREADING, NETWORK, over=method), spread, time.monotonic() - begun)
 
-    def _network_answers(self, name: str, held: NDArray[np.bool_]) -> NDArray[np.float64]:
+    def _spread_over_rows(self) -> None:
+        if ROWS not in self._ways():
+            return
+        candidate = Candidate(SPREADING, NETWORK, over=ROWS)
+        self._tell(candidate)
+        begun = time.monotonic()
+        fold = self._folds()
+        said = np.empty((len(self.labeled), self.lesson.class_count), np.float32)
+        for number in np.unique(fold):
+            said[fold == number] = self._arrived(None, fold == number)
+        self._enter(candidate, said, time.monotonic() - begun)
+
+    def _arrived(self, network: Classifier | None, held: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """Return what arrives at rows whose labels are held out; they are the first of the pool."""
+        lesson = self.lesson
+        if self.config.budget is not None:
+            lesson = lesson.some_of_pool(POOL_ROWS[1], self.config.seed)
+        return arrived(spreading(self.config), network, lesson.without(held))[: held.sum()]
+
+    def _answers(self, network: Classifier, held: NDArray[np.bool_]) -> NDArray[np.float64]:
+        rows = torch.from_numpy(self.lesson.labeled[held]).to(network.mean.device)
+        with torch.inference_mode():
+            said: NDArray[np.float64] = network.eval()(rows).double().log_softmax(dim=1).cpu().numpy()
+        return said
+
+    def _network_without(self, name: str, held: NDArray[np.bool_]) -> Classifier:
+        """Return a network that learnt from the labels that are not held out, and saw the rows that are."""
         shown = LabeledSamples(self.labeled.numbers[~held], self.labeled.classes[~held])
-        asked = self.labeled.numbers[held]
         method = make_method(name)
         config = replace(self.config, method=name, network=NETWORK, settings={}, spread=False)
-        pool = np.union1d(self.pool, asked)
+        pool = np.union1d(self.pool, self.labeled.numbers[held])
         room = enter(self.session, Assignment("teacher", name, method, shown, pool, config), SILENCE)
         lesson = room.lesson()
         plan = Plan(method, 1, config.seed, room.device)
@@ -267,34 +316,41 @@ class Judge:
         state = begin(room.make_network, lesson, plan)
         for _ in run(state, lesson, plan):
             pass
-        logits = logits_of(state.average.network, room.rows(asked))
-        return torch.from_numpy(logits).log_softmax(dim=1).numpy()
+        network = state.average.network
+        assert isinstance(network, Classifier)
+        return network
 
     def _decided(self, best: Entry) -> Contest:
+        if self.contest_field.wanted is not None:
+            return self._as_asked(self.contest_field.wanted, best)
         chosen, reason = best, f"the words of {best.candidate.name} fit best"
         for entry in self.entries:
             if entry.candidate.method == SUPERVISED:
                 continue
             gain, error = self._gain(entry, chosen)
             wins = gain > error and (entry.candidate.accuracy or 0.0) >= (chosen.candidate.accuracy or 0.0)
-            forced = self.contest_field.is_wanted and entry.candidate.method == SELF_TRAINING
             said = f"{entry.candidate.name} gains {gain:.3f} ± {error:.3f} of log loss on {chosen.candidate.name}"
-            reason = said if wins or forced else f"{reason}; {said}, which is not enough"
-            chosen = entry if wins or forced else chosen
-        if self.contest_field.is_wanted and chosen.candidate.method != SELF_TRAINING:
-            return self._unproven(best)
+            reason = said if wins else f"{reason}; {said}, which is not enough"
+            chosen = entry if wins else chosen
         return Contest(self._everybody(), chosen.candidate, len(self.labeled), reason)
 
-    def _unproven(self, best: Entry) -> Contest:
-        """Return self-training as the user asked for, though it could not be compared."""
-        chosen = replace(best.candidate, method=SELF_TRAINING)
-        return Contest(self._everybody(), chosen, len(self.labeled), "as you asked for, without a comparison")
+    def _as_asked(self, wanted: str, best: Entry) -> Contest:
+        """Return the best of what the user asked for, win or lose, though it could not be compared."""
+        asked = [entry for entry in self.entries if entry.candidate.method == wanted]
+        if not asked:
+            chosen, reason = replace(best.candidate, method=wanted), "as you asked for, without a comparison"
+        else:
+            entry = min(asked, key=lambda one: one.candidate.log_loss or 0.0)
+            gain, error = self._gain(entry, best)
+            chosen = entry.candidate
+            reason = f"{chosen.name} gains {gain:.3f} ± {error:.3f} of log loss on {best.candidate.name}"
+        return Contest(self._everybody(), chosen, len(self.labeled), reason)
 
     def _everybody(self) -> tuple[Candidate, ...]:
         return (*(entry.candidate for entry in self.entries), *self.failed)
 
     def _tell(self, candidate: Candidate) -> None:
-        total = len(self.contest_field.teachers) + self.contest_field.self_training + 2 * self.contest_field.network
+        total = len(self.contest_field.teachers) + self.contest_field.self_training + 5 * self.contest_field.network
         done = len(self.entries) + len(self.failed)
         self.listener.progress(Progress("compare", min(done, total), total, "teachers", {"now": candidate.name}))
 

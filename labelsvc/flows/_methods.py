@@ -13,12 +13,13 @@ from labelsvc.classical.teachers import AUTO as TEACHERS_COMPARED
 from labelsvc.classical.teachers import is_classical, make
 from labelsvc.config import TrainConfig
 from labelsvc.errors import UsageError
+from labelsvc.labeling.consistency import Spreading
 from labelsvc.methods import ALIASES, DEFAULT, METHODS, full_name, with_settings
 from labelsvc.methods import make as make_method
 from labelsvc.networks import FEATURE_NETWORKS
 from labelsvc.records import InputShape, PictureShape
 
-AUTO, SELF_TRAINING, SUPERVISED = "auto", "self-training", "supervised"
+AUTO, SELF_TRAINING, SPREADING, SUPERVISED = "auto", "self-training", "spreading", "supervised"
 RECIPES: Mapping[str, tuple[str, str, Mapping[str, str]]] = {  # method, network, settings
     "tutorial": (SELF_TRAINING, "quadratic-sgd", {"way": "tutorial"}),
 }
@@ -30,8 +31,8 @@ class Field:
 
     teachers: tuple[str, ...]
     self_training: bool  # whether it is tried
-    is_wanted: bool  # whether it is what the user asked for, win or lose
-    network: bool  # whether a network that learns from the pool is tried as well
+    wanted: str | None  # the method that the user asked for, win or lose
+    network: bool  # whether networks are tried as well, and labels that spread
 
     @property
     def blends(self) -> bool:
@@ -47,6 +48,10 @@ def settled(config: TrainConfig, shape: InputShape) -> TrainConfig:
     """
     config = with_recipe(config)
     is_picture = isinstance(shape, PictureShape)
+    if is_picture and config.method == SPREADING:
+        raise UsageError(
+            "spreading is for tables and vectors; for pictures, --spread lets few labels flow over the pool first"
+        )
     if is_picture and config.method == SELF_TRAINING:
         raise UsageError(
             "self-training wraps teachers of tables and vectors; for pictures, `label --rounds R` lets each round's "
@@ -54,7 +59,11 @@ def settled(config: TrainConfig, shape: InputShape) -> TrainConfig:
         )
     if config.method == AUTO and (is_picture or config.network in FEATURE_NETWORKS):
         return replace(config, method=DEFAULT)
-    return config if config.method in (AUTO, SELF_TRAINING) else replace(config, method=full_name(config.method))
+    return (
+        config
+        if config.method in (AUTO, SELF_TRAINING, SPREADING)
+        else replace(config, method=full_name(config.method))
+    )
 
 
 def with_recipe(config: TrainConfig) -> TrainConfig:
@@ -73,14 +82,16 @@ def with_recipe(config: TrainConfig) -> TrainConfig:
 
 def field_of(config: TrainConfig, shape: InputShape) -> Field | None:
     """Return what a settled config has compared, None where a network learns by one of the papers' methods."""
+    if config.method == SPREADING:
+        return Field((), self_training=False, wanted=SPREADING, network=True)
     if isinstance(shape, PictureShape) or config.network in FEATURE_NETWORKS:
         return None
     if config.method not in (AUTO, SELF_TRAINING, SUPERVISED):
         return None
     teachers = TEACHERS_COMPARED if config.network == "auto" else (config.network,)
     is_open = config.method == AUTO
-    wanted = config.method == SELF_TRAINING
-    return Field(teachers, is_open or wanted, wanted, is_open and config.network == "auto")
+    wanted = SELF_TRAINING if config.method == SELF_TRAINING else None
+    return Field(teachers, is_open or wanted is not None, wanted, is_open and config.network == "auto")
 
 
 def check(config: TrainConfig) -> None:
@@ -95,12 +106,13 @@ def check(config: TrainConfig) -> None:
             make_method(config.method, config.settings)
     elif config.method == SELF_TRAINING:
         self_training(config)
+    elif config.method == SPREADING:
+        _check_spreading(config)
     elif config.method == AUTO:
         _check_open(config)
     else:
-        raise UsageError(
-            f"no method is called {config.method!r}; there are {', '.join([AUTO, *METHODS, SELF_TRAINING, *ALIASES])}"
-        )
+        known = ", ".join([AUTO, *METHODS, SELF_TRAINING, SPREADING, *ALIASES])
+        raise UsageError(f"no method is called {config.method!r}; there are {known}")
     if is_classical(config.network):
         make(config.network, config.seed, trust_import=config.trust_import)
 
@@ -113,6 +125,26 @@ def _check_open(config: TrainConfig) -> None:
         if not set(config.settings) <= set(SelfTraining.__dataclass_fields__):
             raise
         self_training(config)
+
+
+def _check_spreading(config: TrainConfig) -> None:
+    if config.network not in ("auto", *FEATURE_NETWORKS):
+        raise UsageError(
+            f"{SPREADING} is over the rows or a network's features, and learnt by a network; {config.network} is none: "
+            "leave out --network"
+        )
+    spreading(config)
+
+
+def spreading(config: TrainConfig) -> Spreading:
+    """Return how labels spread under a config: as by default, unless that is the method.
+
+    Raises:
+        UsageError: a setting or its value is unknown.
+    """
+    settings = config.settings if config.method == SPREADING else {}
+    found: Spreading = with_settings(Spreading(), SPREADING, settings)
+    return found
 
 
 def self_training(config: TrainConfig) -> SelfTraining:

@@ -140,17 +140,24 @@ def foreseen(place: Workspace, assignment: Assignment, listener: Listener) -> As
 
 
 def _own(session: Session, assignment: Assignment, listener: Listener) -> Model:
-    """Return a teacher of the default method, made in a run below this one, or before it was interrupted."""
+    """Return a teacher of the default method."""
     batches = {name: size for name, size in assignment.config.settings.items() if name in BATCHES}
-    config = replace(assignment.config, method=DEFAULT, settings=batches, keep_moments=0, baseline=False, teacher=None)
+    config = replace(assignment.config, method=DEFAULT, settings=batches)
     method = make(config.method, config.settings)
-    config_hash = digest(config, method, samples.state_digest(session.store))
+    task = replace(assignment, method_name=config.method, method=method, config=config, budget_share=1.0)
+    return own_teacher(session, task, listener)
+
+
+def own_teacher(session: Session, task: Assignment, listener: Listener) -> Model:
+    """Return a teacher of a training's own, made in a run below that one's, or before it was interrupted."""
+    config = replace(task.config, keep_moments=0, baseline=False, teacher=None)
+    task = replace(task, config=config)
+    config_hash = digest(config, task.method, samples.state_digest(session.store))
     done = runs.find_done(session.store, OWN, config_hash)
     if done is not None and is_kept(session.workspace, model := models.get(session.store, done.outcome["model"])):
         return model
     device = describe(find_device(config.device))
     run = runs.NewRun(OWN, asdict(config), config_hash, config.seed, versions(), device, session.run_id)
-    task = replace(assignment, method_name=config.method, method=method, config=config, budget_share=1.0)
     with recorded(session.workspace, run, resumable=True) as child:
         child.rows = RowCount(given=len(task.labeled), labeled=len(task.labeled))
         if is_spread(child.store, config, task.labeled, task.pool):

@@ -130,12 +130,15 @@ def _temperature(room: Room, state: State) -> tuple[float, str]:
     if len(room.validation):
         logits = logits_of(state.average.network, room.exam)
         return fit_temperature(logits, room.validation.classes), f"fitted on {len(room.validation)} validation rows"
-    if room.assignment.temperature is not None:
-        return room.assignment.temperature, "fitted on labeled rows held out in folds"
+    told = room.assignment.temperature
     if elder is not None and len(elder[0]):
         logits = logits_of(state.average.network, room.rows(elder[0]))
-        origin = f"as sure as its teacher on {len(elder[0]):,} inputs; no validation rows, so uncalibrated"
-        return match_temperature(logits, elder[1]), origin
+        calibrated = (
+            "no validation rows, so uncalibrated" if told is None else "whose words rows held out tell to trust"
+        )
+        return match_temperature(logits, elder[1]), f"as sure as its teacher on {len(elder[0]):,} inputs; {calibrated}"
+    if told is not None:
+        return told, "fitted on labeled rows held out in folds"
     return 1.0, "no validation rows, the confidence is uncalibrated"
 
 

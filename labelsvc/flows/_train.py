@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -9,15 +10,16 @@ import numpy as np
 import torch
 
 from labelsvc.config import TrainConfig, digest
-from labelsvc.errors import InputError
+from labelsvc.errors import InputError, UsageError
 from labelsvc.flows._baseline import TEACHERS_SHARE, is_wanted, stand_or_fall, verdict
 from labelsvc.flows._classical import Studies
-from labelsvc.flows._contest import FINAL_SHARE, FINAL_STEPS, NETWORK, Candidate
+from labelsvc.flows._contest import FINAL_SHARE, FINAL_STEPS, FOLDS, NETWORK, NETWORK_STEPS, Candidate
 from labelsvc.flows._few import begun_with_few, is_spread
-from labelsvc.flows._methods import Field, check, field_of, self_training, settled
+from labelsvc.flows._methods import SPREADING, Field, check, field_of, self_training, settled
 from labelsvc.flows._models import is_kept
 from labelsvc.flows._room import Assignment
 from labelsvc.flows._session import open_store, recorded, versions
+from labelsvc.flows._spreading import LEARNER, ROWS, spread_first
 from labelsvc.flows._taught import taught, with_teacher
 from labelsvc.flows._teach import teach
 from labelsvc.labeling.comparison import Comparison
@@ -122,13 +124,16 @@ def _compared(
     parent_run: str | None,
 ) -> TrainOutcome:
     """Compare teachers of tables or vectors, and train the best of them."""
-    self_training(config)  # whose settings are refused before any work
+    if compared.wanted != SPREADING:
+        self_training(config)  # whose settings are refused before any work
     config_hash = digest(config, compared, samples.state_digest(store))
     repeated = _repeated(place, store, config_hash, listener)
     if repeated is not None:
         return repeated
     labeled = _labeled(store)
     pool = np.union1d(samples.pool(store), samples.calibration_inputs(store))
+    if compared.wanted == SPREADING and not len(pool):
+        raise UsageError(f"{SPREADING} takes labels to a pool and there is none; ingest unlabeled rows")
     device = describe(find_device(config.device))
     run = NewRun("train", asdict(config), config_hash, config.seed, versions(), device, parent_run)
     with recorded(place, run, resumable=True) as session:
@@ -140,6 +145,13 @@ def _compared(
         chosen = contest.chosen
         if known:  # interrupted between its last write and its end
             session.outcome["model"] = known[-1].model_id
+        elif chosen.method == SPREADING:
+            task = _assignment(chosen, labeled, studies.seen, config)
+            teach(
+                session,
+                spread_first(session, task, chosen.over, _first_steps(chosen, config), lesson, listener),
+                listener,
+            )
         elif chosen.network == NETWORK:
             teach(session, _assignment(chosen, labeled, pool, config), listener)
         else:
@@ -162,10 +174,12 @@ def _repeated(place: Workspace, store: Store, config_hash: str, listener: Listen
 
 def _assignment(chosen: Candidate, labeled: LabeledSamples, pool: SampleNumbers, config: TrainConfig) -> Assignment:
     """Return what a network that won a comparison is to learn: with the time that was kept for it."""
-    told = replace(config, method=chosen.method, network=NETWORK, settings={}, spread=False, baseline=False)
+    told = replace(
+        config, method=chosen.method, network=NETWORK, settings=_settings(chosen, config), spread=False, baseline=False
+    )
     if config.steps is None and config.budget is None:
         told = replace(told, steps=FINAL_STEPS[chosen.method])
-    method = make(chosen.method)
+    method = make(LEARNER if chosen.method == SPREADING else chosen.method)
     return Assignment(
         "teacher",
         chosen.method,
@@ -174,8 +188,19 @@ def _assignment(chosen: Candidate, labeled: LabeledSamples, pool: SampleNumbers,
         pool,
         told,
         budget_share=FINAL_SHARE,
-        temperature=chosen.temperature,
+        temperature=None if chosen.accuracy is None else chosen.temperature,
     )
+
+
+def _settings(chosen: Candidate, config: TrainConfig) -> Mapping[str, str]:
+    return config.settings if chosen.method == config.method == SPREADING else {}
+
+
+def _first_steps(chosen: Candidate, config: TrainConfig) -> int | None:
+    """Return how long a network learns before labels spread over it: as in a fold; None: by the budget."""
+    if config.budget is not None or chosen.over == ROWS:
+        return None
+    return NETWORK_STEPS[chosen.over] if config.steps is None else max(config.steps // FOLDS, 1)
 
 
 def _labeled(store: Store) -> LabeledSamples:

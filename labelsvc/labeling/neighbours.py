@@ -26,11 +26,17 @@ class Neighbours:
 
 def directions(features: NDArray[np.float32], dimensions: int = DIMENSIONS) -> NDArray[np.float32]:
     """Return features [rows, features] as unit vectors of their first principal components [rows, components]."""
-    centred = features - features.mean(axis=0)
-    _, components = np.linalg.eigh(centred.T @ centred)  # ascending
-    places = centred @ components[:, -dimensions:]
+    places = principal(features, dimensions)
     unit: NDArray[np.float32] = places / np.linalg.norm(places, axis=1, keepdims=True).clip(min=1e-12)
     return unit.astype(np.float32)
+
+
+def principal(features: NDArray[np.float32], dimensions: int = DIMENSIONS) -> NDArray[np.float32]:
+    """Return the first principal components [rows, components] of features [rows, features], all if there are fewer."""
+    centred = features - features.mean(axis=0)
+    _, components = np.linalg.eigh(centred.T @ centred)  # ascending
+    places: NDArray[np.float32] = centred @ components[:, -dimensions:]
+    return places
 
 
 def nearest(

@@ -37,6 +37,7 @@ PICTURE_VIEWS: Mapping[str, Views] = {
 }
 FEATURE_VIEWS: Mapping[str, Views] = {
     "features": Views(features_weak, features_strong),
+    "noise": Views(features_weak, features_weak),
     "none": Views(unchanged, unchanged),
 }
 
