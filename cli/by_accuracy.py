@@ -10,10 +10,9 @@ from . import tables
 
 if TYPE_CHECKING:
     from labelsvc.flows._contest import Candidate
-    from labelsvc.records import Model
 
 
-def show(candidates: Sequence[Candidate], taken: Model) -> None:
+def show(candidates: Sequence[Candidate], taken: str | None) -> None:
     """Show how often each was right on labels that it was not shown; one that could not be compared says why."""
     if not candidates:
         return
@@ -24,7 +23,7 @@ def show(candidates: Sequence[Candidate], taken: Model) -> None:
             None if one.accuracy is None else f"{one.accuracy:.2%}",
             one.log_loss,
             round(one.seconds, 1),
-            "taken" if (one.method, one.network) == (taken.method, taken.network) else one.reason,
+            "taken" if one.name == taken else one.reason,
         ]
         for one in ordered
     ]

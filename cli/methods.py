@@ -17,11 +17,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from labelsvc.classical.self_training import SelfTraining
+    from labelsvc.labeling.consistency import Spreading
     from labelsvc.methods.contract import Method
 
-    Way = Method | SelfTraining
+    Way = Method | SelfTraining | Spreading
 
-WRAPPING = "self-training"  # the one that wraps scikit-learn's classifiers, and is none of the networks' methods
+OF_TABLES = {  # the methods that are for tables and vectors alone, and what they need
+    "self-training": "labels and a pool, of tables or vectors, and any of scikit-learn's classifiers (--network)",
+    "spreading": "labels and a pool, of tables or vectors",
+}
 WIDTH = 100  # characters of a line
 COUNTS = {1: "a", 2: "two", 3: "three", 4: "four"}
 
@@ -48,20 +52,21 @@ def methods(
 
 def _chosen(name: str | None) -> dict[str, Way]:
     from labelsvc.classical.self_training import SelfTraining
+    from labelsvc.labeling.consistency import Spreading
     from labelsvc.methods import METHODS, full_name
 
-    wrapped: dict[str, Way] = {WRAPPING: SelfTraining()}
-    if name == WRAPPING:
-        return wrapped
+    of_tables: dict[str, Way] = dict(zip(OF_TABLES, (SelfTraining(), Spreading()), strict=True))
+    if name in of_tables:
+        return {name: of_tables[name]}
     names = METHODS if name is None else [full_name(name)]
-    return {known: METHODS[known]() for known in names} | (wrapped if name is None else {})
+    return {known: METHODS[known]() for known in names} | (of_tables if name is None else {})
 
 
 def _entry(name: str, method: Way) -> Iterator[str]:
     """Yield the lines of a method in the list."""
     yield ", ".join([name, *_aliases(name)])
     said = {"what": _paper(method).splitlines()[0], "paper": method.citation}
-    for title, words in (said | {"needs": _needs(method), "use it": method.advice}).items():
+    for title, words in (said | {"needs": _needs(name, method), "use it": method.advice}).items():
         yield from _wrapped(f"  {title:<8}", words)
 
 
@@ -85,7 +90,7 @@ def _page(name: str, method: Way) -> Iterator[str]:
         yield "\nRecipe, by --set NAME=VALUE too\n"
         yield from tables.lines(["  name", "default"], recipe)
     yield ""
-    yield from _wrapped("Needs: ", _needs(method))
+    yield from _wrapped("Needs: ", _needs(name, method))
     yield from _wrapped("Use it: ", method.advice)
 
 
@@ -141,10 +146,10 @@ def _paper(method: Way) -> str:
     return inspect.getdoc(sys.modules[type(method).__module__]) or ""
 
 
-def _needs(method: Way) -> str:
+def _needs(name: str, method: Way) -> str:
     """Say what a method cannot do without."""
     if not _is_of_networks(method):
-        return "labels and a pool, of tables or vectors, and any of scikit-learn's classifiers (--network)"
+        return OF_TABLES[name]
     if not method.needs_pool:
         return "labels only"
     counted = Counter(method.pool_views)

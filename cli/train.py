@@ -55,6 +55,6 @@ def train(  # noqa: PLR0913 - an option each
         outcome = flows.train(workspace, config, listener=listener)
     if as_json:
         answer.say("train", outcome)
-    by_accuracy.show(outcome.candidates, outcome.model)
+    by_accuracy.show(outcome.candidates, outcome.taken)
     terminal.note(closing.trained(outcome.model, outcome.steps))
     closing.close(outcome, workspace, labeled="learnt from", abstained=None)

@@ -49,6 +49,7 @@ class TrainOutcome:
     comparison: Comparison | None = None  # with the baseline, where one was trained
     collapse: str | None = None  # what was noticed while it learnt
     candidates: tuple[Candidate, ...] = ()  # that were compared, of tables and vectors
+    taken: str | None = None  # the name of the candidate that the model came of
 
 
 def train(
@@ -156,7 +157,7 @@ def _compared(
             teach(session, _assignment(chosen, labeled, pool, config), listener)
         else:
             studies.fit(chosen, lesson)
-        session.outcome["candidates"] = [asdict(one) for one in contest.candidates]
+        session.outcome |= {"candidates": [asdict(one) for one in contest.candidates], "taken": chosen.name}
     return _outcome(store, runs.get(store, session.run_id))
 
 
@@ -239,4 +240,5 @@ def _outcome(store: Store, done: RunRecord, *, repeated: bool = False) -> TrainO
         comparison=Comparison(**compared) if compared else None,
         collapse=done.outcome.get("collapse"),
         candidates=tuple(Candidate(**one) for one in done.outcome.get("candidates", ())),
+        taken=done.outcome.get("taken"),
     )

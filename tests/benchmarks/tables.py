@@ -83,7 +83,7 @@ def _run(lines: Lines, folder: Path, case: str, *, draw: int, budget: float | No
         draw=draw,
         budget=budget,
         accuracy=accuracy,
-        taken=f"{taught.model.method} {taught.model.network}",
+        taken=taught.taken,
         supervised=best.network,
         supervised_accuracy=beside,
         covered=rows.labeled / rows.given,

@@ -8,10 +8,11 @@ import pytest
 from digits import labelsvc
 
 from labelsvc.classical.self_training import SelfTraining
+from labelsvc.labeling.consistency import Spreading
 from labelsvc.methods import ALIASES, METHODS, hyperparameters
 from labelsvc.optim.recipe import Recipe
 
-WAYS = {**METHODS, "self-training": SelfTraining}  # of networks, and the one that wraps classifiers
+WAYS = {**METHODS, "self-training": SelfTraining, "spreading": Spreading}  # of networks, and those for tables
 EVERY = pytest.mark.parametrize("name", WAYS)
 BOUNDS = {
     ("softmatch", "lambda_max"): "0 to 10",

@@ -131,7 +131,8 @@ def test_auto_compares_and_takes_one(tmp_path: Path) -> None:
     outcome = flows.train(place, flows.TrainConfig(steps=60, device="cpu"))
     names = {one.name for one in outcome.candidates}
     assert {"logistic-regression", "svm", "extra-trees", "gradient-boosting", "sklearn-mlp", "mlp"} <= names
-    assert "softmatch of mlp" in names
+    assert {"softmatch of mlp", "spreading over rows", "spreading over mlp, supervised"} <= names
+    assert outcome.taken in names
     assert all((one.accuracy is None) == bool(one.reason) for one in outcome.candidates)
     assert outcome.model.calibrated
     assert flows.evaluate(place).score.accuracy > 0.75
@@ -148,6 +149,46 @@ def test_self_training_is_done_where_it_is_asked_for(tmp_path: Path) -> None:
     assert flows.evaluate(place).score.accuracy > 0.75
     with pytest.raises(UsageError, match="has no setting 'colour'"):
         flows.train(place, flows.TrainConfig(method="self-training", settings={"colour": "red"}))
+
+
+@pytest.mark.seconds
+@pytest.mark.parametrize("over", ["rows", "supervised"])
+def test_spreading_is_done_where_it_is_asked_for(tmp_path: Path, over: str) -> None:
+    """Over the rows, or a network's features; the model names that network as its parent, and its scale is labels'."""
+    place = ingested(tmp_path, wines())
+    config = flows.TrainConfig(method="spreading", steps=300, settings={"over": over}, device="cpu")
+    outcome = flows.train(place, config)
+    assert (outcome.model.method, outcome.model.network) == ("spreading", "mlp")
+    assert (outcome.model.parent_id is None) == (over == "rows")
+    assert outcome.model.calibrated
+    assert outcome.taken == ("spreading over rows" if over == "rows" else "spreading over mlp, supervised")
+    assert flows.evaluate(place).score.accuracy > 0.85
+    assert flows.train(place, config).repeated
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"network": "svm"}, "svm is none: leave out --network"),
+        ({"settings": {"over": "mars"}}, "rows or supervised or softmatch"),
+        ({"settings": {"alpha": "1"}}, "neither included"),
+    ],
+)
+def test_what_spreading_cannot_be_told_is_refused(tmp_path: Path, config: dict[str, object], message: str) -> None:
+    """Before any work."""
+    with pytest.raises(UsageError, match=message):
+        flows.train(tmp_path, flows.TrainConfig(method="spreading", **config))  # type: ignore[arg-type]
+
+
+@pytest.mark.seconds
+def test_spreading_needs_a_pool(tmp_path: Path) -> None:
+    """Where every row is labeled there is nothing that labels could reach."""
+    pq.write_table(wines(), tmp_path / "labeled.parquet")
+    flows.ingest(
+        tmp_path / "ws", [tmp_path / "labeled.parquet"], config=flows.IngestConfig(calibration=0, validation=0)
+    )
+    with pytest.raises(UsageError, match="ingest unlabeled rows"):
+        flows.train(tmp_path / "ws", flows.TrainConfig(method="spreading"))
 
 
 @pytest.mark.seconds
