@@ -31,6 +31,7 @@ from labelsvc.training.device import describe, find_device
 from labelsvc.workspace import Workspace
 
 METHOD = "distillation"
+STEPS = 4_000  # of a network, where nothing is said: by then it says what its teacher says, however busy the machine is
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,8 @@ class Pupil:
         if is_classical(network):
             return replace(config, network=network, method=teacher.method)
         views = "none" if config.views == "auto" else config.views  # what it is taught is of rows as they are
-        return replace(config, network=network, method=METHOD, teacher=teacher.model_id, views=views)
+        told = replace(config, network=network, method=METHOD, teacher=teacher.model_id, views=views)
+        return told if told.steps is not None or told.budget is not None else replace(told, steps=STEPS)
 
     def _has_graph(self, teacher: Model) -> bool:
         if not is_estimator(teacher):
@@ -124,6 +126,6 @@ class Pupil:
 
 
 WHY = {
-    True: "it learns what the teacher says of the whole pool, as the teacher itself is not to be written as ONNX",
+    True: "a network learns what the teacher says of the whole pool, what it was unsure of included",
     False: "the teacher's own kind has an ONNX graph, so it is fitted anew to the labels as they are now",
 }
