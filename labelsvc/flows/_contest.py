@@ -1,9 +1,10 @@
 """Teachers of tables and vectors compared by cross-validation on the labeled rows; the best one is taken.
 
 Rows whose labels are held out join the pool, where they really would be. Supervised teachers come first, then the
-blend of the three best of scikit-learn's; self-training of the best of these, and a network that learns from the pool,
-must beat the best of all by more than chance: its log loss by more than one standard error of the difference on the
-same rows, and its accuracy must not be lower. Nothing else decides; no test row is read.
+blend of the three best of scikit-learn's. What learns from the pool (self-training of the best of these, a network,
+labels that spread) must show that the pool helps: it must gain more than one standard error of log loss on its own
+kind without a pool, on the same rows, and neither fit worse nor be right less often than the best of all. Nothing else
+decides; no test row is read.
 """
 
 from __future__ import annotations
@@ -327,12 +328,26 @@ class Judge:
         for entry in self.entries:
             if entry.candidate.method == SUPERVISED:
                 continue
-            gain, error = self._gain(entry, chosen)
-            wins = gain > error and (entry.candidate.accuracy or 0.0) >= (chosen.candidate.accuracy or 0.0)
-            said = f"{entry.candidate.name} gains {gain:.3f} ± {error:.3f} of log loss on {chosen.candidate.name}"
+            gain, _ = self._gain(entry, chosen)
+            alone = self._alone(entry.candidate, best)
+            helped, error = self._gain(entry, alone)
+            is_right_as_often = (entry.candidate.accuracy or 0.0) >= (chosen.candidate.accuracy or 0.0)
+            wins = helped > error and gain > 0 and is_right_as_often
+            said = f"{entry.candidate.name} gains {helped:.3f} ± {error:.3f} of log loss on {alone.candidate.name}"
+            if alone is not chosen:
+                said += f" and {gain:.3f} on {chosen.candidate.name}"
             reason = said if wins else f"{reason}; {said}, which is not enough"
             chosen = entry if wins else chosen
         return Contest(self._everybody(), chosen.candidate, len(self.labeled), reason)
+
+    def _alone(self, candidate: Candidate, best: Entry) -> Entry:
+        """Return the supervised entry that tells whether the pool helped a candidate: its own kind's, else the best."""
+        if candidate.over == ROWS:
+            return best
+        for entry in self.entries:
+            if (entry.candidate.method, entry.candidate.network) == (SUPERVISED, candidate.network):
+                return entry
+        return best
 
     def _as_asked(self, wanted: str, best: Entry) -> Contest:
         """Return the best of what the user asked for, win or lose, though it could not be compared."""
