@@ -60,7 +60,7 @@ def main() -> None:
 def _run(lines: Lines, folder: Path, case: str, *, draw: int, budget: float | None) -> None:
     name, labels, alike, *_ = CASES[case]
     data = Path(os.environ["LABELSVC_TEST_DATA"]) / name
-    labeled, unlabeled, truth = _drawn(data, folder, labels=labels, alike=alike, seed=draw)
+    labeled, unlabeled, truth = drawn(data, folder, labels=labels, alike=alike, seed=draw)
     place = folder / "workspace"
     roles = flows.IngestConfig(validation=0, calibration=0)
     flows.ingest(place, [labeled, unlabeled], test=[data / "test.parquet"], config=roles)
@@ -92,8 +92,11 @@ def _run(lines: Lines, folder: Path, case: str, *, draw: int, budget: float | No
     )
 
 
-def _drawn(data: Path, folder: Path, *, labels: int, alike: bool, seed: int) -> tuple[Path, Path, Path]:
-    """Write labeled rows, the other rows without labels, and the truth of these, and return the files."""
+def drawn(data: Path, folder: Path, *, labels: int, alike: bool | None, seed: int) -> tuple[Path, Path, Path]:
+    """Write labeled rows, the other rows without labels, and the truth of these, and return the files.
+
+    ``alike`` draws as many of each class, False as many as its share, None from all rows at random.
+    """
     files = tuple(folder / f"{name}.parquet" for name in ("labeled", "unlabeled", "truth"))
     folder.mkdir(parents=True, exist_ok=True)
     rows = _all_rows(data)
@@ -114,8 +117,12 @@ def _all_rows(data: Path) -> pa.Table:
     return pa.concat_tables([given.select(hidden.column_names).cast(hidden.schema), hidden])
 
 
-def _chosen(names: list[str], labels: int, seed: int, *, alike: bool) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def _chosen(
+    names: list[str], labels: int, seed: int, *, alike: bool | None
+) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     random = np.random.default_rng(seed)
+    if alike is None:
+        return np.isin(np.arange(len(names)), random.choice(len(names), labels, replace=False))
     codes = np.unique(names, return_inverse=True)[1]
     counts = np.bincount(codes)
     shares = np.full(len(counts), 1 / len(counts)) if alike else counts / counts.sum()
