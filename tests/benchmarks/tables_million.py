@@ -51,10 +51,12 @@ def _measured(place: Path, rows: int) -> list[dict[str, float | str]]:
     """Return a line for each verb and teacher."""
     place.mkdir()
     _child("make", place, str(rows))
-    found = [{"rows": rows, "verb": "ingest", "teacher": "any", **_paired("ingest", "read", place, "", ROUNDS)}]
+    found: list[dict[str, float | str]] = [
+        {"rows": rows, "teacher": "any", "verb": "ingest", **_paired("ingest", "read", place, "", ROUNDS)}
+    ]
     for teacher in TEACHERS:
         _child("train", place, teacher)
-        about = {"rows": rows, "teacher": teacher}
+        about: dict[str, float | str] = {"rows": rows, "teacher": teacher}
         found.append({**about, "verb": "label", **_paired("label", "ask", place, teacher, 1)})
         _child("export", place, teacher)
         found.append({**about, "verb": "predict", **_paired("predict", "ask", place, teacher, ROUNDS)})

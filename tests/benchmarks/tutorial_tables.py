@@ -28,7 +28,7 @@ import pyarrow.parquet as pq
 from lines import Lines, markdown
 
 from labelsvc.classical.estimated import log_probabilities
-from labelsvc.classical.lesson import Lesson
+from labelsvc.classical.lesson import Features, Lesson
 from labelsvc.classical.self_training import SelfTraining
 from labelsvc.classical.teachers import make
 from labelsvc.flows._classical import LARGEST_POOL
@@ -44,7 +44,7 @@ PUBLISHED = {"supervised": 0.9086, "tutorial": 0.9242}
 STORY = 1_000  # labels
 NUMBERS_OF_LABELS = (100, 250, 500, 2_500, 5_000)
 
-Rows = tuple[np.ndarray, ClassCodes]  # pixels [rows, 784], classes
+Rows = tuple[Features, ClassCodes]  # pixels [rows, 784], classes
 
 
 def main() -> None:
@@ -90,13 +90,13 @@ def _fitted(known: Rows, exam: Rows, labels: int, seed: int, way: str) -> dict[s
     return {"accuracy": float((answers == exam[1]).mean()), "pool": len(lesson.pool), "seconds": round(seconds, 1)}
 
 
-def _lesson(known: Rows, labels: int, seed: int) -> tuple[Lesson, float]:
+def _lesson(known: Rows, labels: int, seed: int) -> tuple[Lesson, np.float32]:
     """Return a draw of labels with some of the other rows, and the scale by which both are divided."""
     pixels, classes = known
     random = np.random.default_rng(seed)
     each = [random.choice(np.flatnonzero(classes == code), labels // CLASSES, replace=False) for code in range(CLASSES)]
     chosen = np.isin(np.arange(len(classes)), np.concatenate(each))
-    scale = float(np.sqrt(np.mean(np.square(pixels), dtype=np.float64)))
+    scale = np.float32(np.sqrt(np.mean(np.square(pixels), dtype=np.float64)))
     lesson = Lesson(pixels[chosen] / scale, classes[chosen], pixels[~chosen], CLASSES).some_of_pool(LARGEST_POOL, seed)
     return Lesson(lesson.labeled, lesson.classes, lesson.pool / scale, CLASSES), scale
 
