@@ -141,19 +141,17 @@ class Judge:
                 self._try(Candidate(SUPERVISED, name), partial(learnt, name, config=self.config))
         if self.contest_field.blends:
             self._blend()
-        wrapped = self._wrapped() if self.entries and self.contest_field.self_training and len(self.pool) else None
+        if self.contest_field.self_training and len(self.pool) and self.entries:
+            self._self_train(self._wrapped())
         if self.contest_field.network:
             self._network(SUPERVISED)
         if not self.entries:
             raise LabelsvcError(f"no teacher could learn from these rows: {'; '.join(self._reasons())}")
-        best = self._best()
-        if wrapped is not None:
-            self._self_train(wrapped)
         if self.contest_field.network and len(self.pool):
             if self._is_learning_from_pool_tried():
                 self._network(DEFAULT)
             self._spread_over_rows()
-        contest = self._decided(best)
+        contest = self._decided(self._best())
         return replace(contest, chosen=self._calibrated(contest.chosen))
 
     def _calibrated(self, chosen: Candidate) -> Candidate:
@@ -222,7 +220,7 @@ class Judge:
         return min(supervised, key=lambda one: one.candidate.log_loss or 0.0)
 
     def _wrapped(self) -> Candidate:
-        """Return the best single teacher, of which self-training is tried."""
+        """Return the best single one of scikit-learn's teachers, of which self-training is tried."""
         everybody = [entry.candidate for entry in self.entries]
         singles = [one for one in everybody if AND not in one.network] or everybody
         return min(singles, key=lambda one: one.log_loss or 0.0)

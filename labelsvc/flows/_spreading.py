@@ -26,7 +26,7 @@ from labelsvc.records import Listener
 
 ROWS = "rows"  # the way that needs no network
 LEARNER = "distillation"  # how the teacher learns what arrived
-VIEWS = "noise"  # in which it sees rows: what arrived is of the row as it is
+VIEWS = "noise"  # in which it sees rows, unless it is told: what arrived is of the row as it is
 BLOCK = 1 << 14  # rows that a network is shown at once
 
 
@@ -58,7 +58,7 @@ def spread_first(
         lesson: the labeled rows and the pool of the assignment, in its order.
         listener: is told.
     """
-    first, share = None, assignment.budget_share
+    first, share, config = None, assignment.budget_share, assignment.config
     if over != ROWS:
         share = share / 2
         first = own_teacher(session, _first(assignment, over, first_steps, share), listener)
@@ -66,13 +66,13 @@ def spread_first(
     listener.note(
         f"labels spread over {'the rows as they are' if first is None else f'the features of {first.model_id}'}"
     )
-    logs = arrived(spreading(assignment.config), network, lesson).astype(np.float64)
+    logs = arrived(spreading(config), network, lesson).astype(np.float64)
     words = probabilities(logs, assignment.temperature or 1.0)
     return replace(
         assignment,
         method_name=SPREADING,
         method=make(LEARNER),
-        config=replace(assignment.config, views=VIEWS, settings={}),
+        config=replace(config, views=VIEWS if config.views == "auto" else config.views, settings={}),
         parent_id=None if first is None else first.model_id,
         elder=(assignment.pool[:COMPARED_ROWS], words[:COMPARED_ROWS]),
         targets=words.astype(np.float32),

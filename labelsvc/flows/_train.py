@@ -148,11 +148,8 @@ def _compared(
             session.outcome["model"] = known[-1].model_id
         elif chosen.method == SPREADING:
             task = _assignment(chosen, labeled, studies.seen, config)
-            teach(
-                session,
-                spread_first(session, task, chosen.over, _first_steps(chosen, config), lesson, listener),
-                listener,
-            )
+            task = spread_first(session, task, chosen.over, _first_steps(chosen, config), lesson, listener)
+            teach(session, task, listener)
         elif chosen.network == NETWORK:
             teach(session, _assignment(chosen, labeled, pool, config), listener)
         else:
