@@ -134,7 +134,7 @@ def _temperature(room: Room, state: State) -> tuple[float, str]:
     if elder is not None and len(elder[0]):
         logits = logits_of(state.average.network, room.rows(elder[0]))
         calibrated = (
-            "no validation rows, so uncalibrated" if told is None else "whose words rows held out tell to trust"
+            "no validation rows, so uncalibrated" if told is None else "whose scale labels held out in folds told"
         )
         return match_temperature(logits, elder[1]), f"as sure as its teacher on {len(elder[0]):,} inputs; {calibrated}"
     if told is not None:

@@ -26,6 +26,7 @@ OFFLINE: dict[str, str | bool | int | float | list[str]] = {
     "autoload_known_extensions": False,
 }
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 0.25  # seconds
+_INTERRUPTED = "Query interrupted"
 _UNWRITABLE = ("Could not write", "No space left", "File too large", "Disk quota", "Read-only file system")
 _HOLDER = re.compile(r"lock is held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
 
@@ -56,7 +57,8 @@ class Store:
                 connection.close()
                 self._migrate()
                 connection = self._open(read_only=True)
-            yield connection
+            with _interruptible():
+                yield connection
         finally:
             connection.close()
 
@@ -74,7 +76,7 @@ class Store:
         connection = self._open(read_only=False)
         try:
             _apply(connection, _missing(connection, self.path))
-            with _transaction(connection):
+            with _interruptible(), _transaction(connection):
                 yield connection
         except duckdb.Error as error:
             if not any(words in str(error) for words in _UNWRITABLE):
@@ -128,6 +130,17 @@ def _connect(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
     if read_only:
         return duckdb.connect(path, read_only=True, config=OFFLINE)
     return duckdb.connect(path, config={**OFFLINE, "storage_compatibility_version": STORAGE_VERSION})
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let Ctrl-C amid a query be what it is elsewhere; DuckDB makes a RuntimeError of it."""
+    try:
+        yield
+    except RuntimeError as error:
+        if str(error) != _INTERRUPTED:
+            raise
+        raise KeyboardInterrupt from error
 
 
 @contextmanager

@@ -162,3 +162,15 @@ def test_this_process_can_hold_the_lock_too(store: Store) -> None:
     expected = pytest.raises(StoreLockedError, match=rf"this process \(PID {os.getpid()}\)")
     with store.reading(), expected, store.writing():
         pass
+
+
+@pytest.mark.parametrize("opened", ["reading", "writing"])
+def test_ctrl_c_amid_a_query_is_an_interruption(tmp_path: Path, opened: str) -> None:
+    """DuckDB makes a RuntimeError of these words of it, which would end a run as failed; others stay what they are."""
+    store = Store(tmp_path / "labels.duckdb")
+    with store.writing():
+        pass
+    with pytest.raises(KeyboardInterrupt), getattr(store, opened)():
+        raise RuntimeError("Query interrupted")
+    with pytest.raises(RuntimeError, match="something else"), getattr(store, opened)():
+        raise RuntimeError("something else")
