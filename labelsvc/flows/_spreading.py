@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from labelsvc.classical.lesson import Features, Lesson
-from labelsvc.flows._methods import SPREADING, spreading
+from labelsvc.flows._methods import SPREADING
 from labelsvc.flows._models import open_network
 from labelsvc.flows._room import Assignment
 from labelsvc.flows._session import Session
@@ -46,33 +46,39 @@ def _features(network: Classifier, rows: Features) -> Features:
 
 
 def spread_first(
-    session: Session, assignment: Assignment, over: str, first_steps: int | None, lesson: Lesson, listener: Listener
+    session: Session,
+    assignment: Assignment,
+    way: Spreading,
+    *,
+    first_steps: int | None,
+    lesson: Lesson,
+    listener: Listener,
 ) -> Assignment:
     """Return ``assignment`` with what arrives at each row of its pool, whose features are the lesson's.
 
     Args:
         session: of the training.
         assignment: what the teacher is to learn; its temperature is that of what arrives.
-        over: where neighbours are near: ``ROWS``, or the method by which a network learns first.
+        way: how labels spread; over ``ROWS``, or the features of a network that learns first by the method it names.
         first_steps: of that network; None: half of the budget.
         lesson: the labeled rows and the pool of the assignment, in its order.
         listener: is told.
     """
     first, share, config = None, assignment.budget_share, assignment.config
-    if over != ROWS:
+    if way.over != ROWS:
         share = share / 2
-        first = own_teacher(session, _first(assignment, over, first_steps, share), listener)
+        first = own_teacher(session, _first(assignment, way.over, first_steps, share), listener)
     network = None if first is None else open_network(session.workspace, first)
     listener.note(
         f"labels spread over {'the rows as they are' if first is None else f'the features of {first.model_id}'}"
     )
-    logs = arrived(spreading(config), network, lesson).astype(np.float64)
+    logs = arrived(way, network, lesson).astype(np.float64)
     words = probabilities(logs, assignment.temperature or 1.0)
     return replace(
         assignment,
         method_name=SPREADING,
         method=make(LEARNER),
-        config=replace(config, views=VIEWS if config.views == "auto" else config.views, settings={}),
+        config=replace(config, views=VIEWS if config.views == "auto" else config.views),
         parent_id=None if first is None else first.model_id,
         elder=(assignment.pool[:COMPARED_ROWS], words[:COMPARED_ROWS]),
         targets=words.astype(np.float32),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from labelsvc.flows._baseline import TEACHERS_SHARE, is_wanted, stand_or_fall, v
 from labelsvc.flows._classical import Studies
 from labelsvc.flows._contest import FINAL_SHARE, FINAL_STEPS, FOLDS, NETWORK, NETWORK_STEPS, Candidate
 from labelsvc.flows._few import begun_with_few, is_spread
-from labelsvc.flows._methods import SPREADING, Field, check, field_of, self_training, settled
+from labelsvc.flows._methods import SPREADING, Field, check, field_of, self_training, settled, spreading
 from labelsvc.flows._models import is_kept
 from labelsvc.flows._room import Assignment
 from labelsvc.flows._session import open_store, recorded, versions
@@ -148,7 +147,8 @@ def _compared(
             session.outcome["model"] = known[-1].model_id
         elif chosen.method == SPREADING:
             task = _assignment(chosen, labeled, studies.seen, config)
-            task = spread_first(session, task, chosen.over, _first_steps(chosen, config), lesson, listener)
+            way, steps = replace(spreading(config), over=chosen.over), _first_steps(chosen, config)
+            task = spread_first(session, task, way, first_steps=steps, lesson=lesson, listener=listener)
             teach(session, task, listener)
         elif chosen.network == NETWORK:
             teach(session, _assignment(chosen, labeled, pool, config), listener)
@@ -172,9 +172,7 @@ def _repeated(place: Workspace, store: Store, config_hash: str, listener: Listen
 
 def _assignment(chosen: Candidate, labeled: LabeledSamples, pool: SampleNumbers, config: TrainConfig) -> Assignment:
     """Return what a network that won a comparison is to learn: with the time that was kept for it."""
-    told = replace(
-        config, method=chosen.method, network=NETWORK, settings=_settings(chosen, config), spread=False, baseline=False
-    )
+    told = replace(config, method=chosen.method, network=NETWORK, settings={}, spread=False, baseline=False)
     if config.steps is None and config.budget is None:
         told = replace(told, steps=FINAL_STEPS[chosen.method])
     method = make(LEARNER if chosen.method == SPREADING else chosen.method)
@@ -188,10 +186,6 @@ def _assignment(chosen: Candidate, labeled: LabeledSamples, pool: SampleNumbers,
         budget_share=FINAL_SHARE,
         temperature=None if chosen.accuracy is None else chosen.temperature,
     )
-
-
-def _settings(chosen: Candidate, config: TrainConfig) -> Mapping[str, str]:
-    return config.settings if chosen.method == config.method == SPREADING else {}
 
 
 def _first_steps(chosen: Candidate, config: TrainConfig) -> int | None:

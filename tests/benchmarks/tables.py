@@ -28,6 +28,7 @@ from lines import Line, Lines, markdown
 
 from labelsvc import flows
 from labelsvc.classical.teachers import is_classical
+from labelsvc.flows._contest import FINAL_STEPS
 
 CASES = {  # data, labels, whether classes are drawn alike often, at least, aim
     "letter-1040": ("letter", 1040, True, 0.850, 0.90),
@@ -35,7 +36,6 @@ CASES = {  # data, labels, whether classes are drawn alike often, at least, aim
     "adult-1000": ("adult", 1000, False, 0.846, 0.860),
 }
 THRESHOLD = 0.95
-NETWORK_STEPS = 1_500  # of a supervised network, which is what `train` gives one that wins
 
 
 def main() -> None:
@@ -74,7 +74,7 @@ def _run(lines: Lines, folder: Path, case: str, *, draw: int, budget: float | No
     best = min(supervised, key=lambda one: one.log_loss or 0.0)
     beside = accuracy
     if (best.method, best.network) != (taught.model.method, taught.model.network):
-        steps = None if is_classical(best.network) or budget is not None else NETWORK_STEPS
+        steps = None if is_classical(best.network) or budget is not None else FINAL_STEPS["supervised"]
         told = flows.TrainConfig("supervised", network=best.network, budget=budget, steps=steps, seed=draw)
         alone = flows.train(place, told)
         beside = flows.evaluate(place, model=alone.model.model_id).score.accuracy
