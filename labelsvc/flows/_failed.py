@@ -18,10 +18,14 @@ SCHEMA = pa.schema([("file", pa.string()), ("row", pa.int64()), ("id", pa.string
 
 
 class FailedRows:
-    """Rows that could not be decoded; ``target`` is written when the block ends, if there are any."""
+    """Rows that could not be taken in; ``target`` is written when the block ends, if there are any.
 
-    def __init__(self, target: Path) -> None:
+    ``fate`` says of what kind of input they are, and what became of them, as in "pictures cannot be decoded".
+    """
+
+    def __init__(self, target: Path, fate: str) -> None:
         self.target = target
+        self.fate = fate
         self.count = 0
         self._first: list[str] = []
 
@@ -51,7 +55,7 @@ class FailedRows:
 
     def found(self, rows: int) -> tuple[str, ...]:
         """Say, if there are any, how many of ``rows`` failed, which ones first, and where all of them are."""
-        said = f"{self.count:,} of {rows:,} pictures cannot be decoded: {'; '.join(self._first)}"
+        said = f"{self.count:,} of {rows:,} {self.fate}: {'; '.join(self._first)}"
         return (f"{said}; all of them: {self.target}",) if self.count else ()
 
     def check(self, allowed: int, rows: int) -> None:

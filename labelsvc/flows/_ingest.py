@@ -28,7 +28,7 @@ from labelsvc.errors import InputError, UsageError
 from labelsvc.flows._failed import FailedRows
 from labelsvc.flows._session import Session, open_store, recorded, versions
 from labelsvc.flows._sources import Source, Version, agree_on_shape, find_sources, identify, note_cost
-from labelsvc.records import SILENCE, InputShape, Listener, Progress, RowCount
+from labelsvc.records import SILENCE, InputShape, Listener, PictureShape, Progress, RowCount
 from labelsvc.store import datasets, samples
 from labelsvc.store.database import Store
 from labelsvc.store.datasets import Arrived, Brought, Ingested, LabelsFile, NewDataset
@@ -188,7 +188,8 @@ def _take(session: Session, plan: _Plan, listener: Listener) -> tuple[Arrived, F
     """Decode all that is new, then write all of it to the store."""
     config = plan.config
     with _all_or_nothing(session.workspace, plan.new), tempfile.TemporaryDirectory(dir=session.folder) as spools:
-        with FailedRows(session.folder / "failed.parquet") as failed:
+        fate = "pictures cannot be decoded" if isinstance(plan.shape, PictureShape) else "rows cannot be read"
+        with FailedRows(session.folder / "failed.parquet", fate) as failed:
             arriving = [
                 _decoded(session, plan, version, Path(spools), failed=failed, listener=listener) for version in plan.new
             ]

@@ -261,8 +261,9 @@ def test_rows_that_are_no_numbers_fail_by_name(tmp_path: Path, columns: dict[str
         name: pa.array(cells, pa.list_(pa.float32())) if name == "v" else cells for name, cells in columns.items()
     }
     pq.write_table(pa.table({"label": ["a", "b", "b", "a"] * 10, **columns}), tmp_path / "f.parquet")
-    with pytest.raises(TooManyFailedError, match=message):
+    with pytest.raises(TooManyFailedError, match=message) as refused:
         flows.ingest(tmp_path / "ws", [tmp_path / "f.parquet"])
+    assert str(refused.value).startswith("20 of 40 rows cannot be read: ")
     outcome = flows.ingest(tmp_path / "ws", [tmp_path / "f.parquet"], config=flows.IngestConfig(max_failed="50%"))
     assert outcome.rows.failed == 20
 
