@@ -7,8 +7,13 @@ between neighbours, degrees D, and Y the labels, a one for each labeled row's cl
     F ← α S F + (1 − α) Y,   from F = Y                                                            (step 3)
     argmax_c F_c decides                                                                           (step 4)
 
+A class whose few labels lie at the foot of others' clusters takes them whole. Zhu, Ghahramani and Lafferty,
+"Semi-Supervised Learning Using Gaussian Fields and Harmonic Functions", ICML 2003, scale the classes until each has the
+mass that it has among the labels (class mass normalization, their section 4); ``balance`` says how far.
+
 Deviations: W is that of ``spread.graph`` (k nearest neighbours, each row with a scale of its own), where the paper has
-all pairs and one scale; a fixed number of steps; rows of F are made to sum to one, so that they can be calibrated.
+all pairs and one scale; a fixed number of steps; rows of F are made to sum to one, so that they can be calibrated, and
+classes are scaled again until the rows so made agree, half of the way: labels tell shares roughly.
 Where the rows lie is the caller's choice: among a network's features they are closer to what labels say than as they
 came. Knows no store and no network.
 """
@@ -27,7 +32,8 @@ from labelsvc.methods.hyperparameters import check, choice, number
 from labelsvc.records import ClassCodes
 
 STEPS = 40  # after which α^steps, what is left to come, is 1.5%
-DOUBT = 0.01  # shared by all classes, so that a class of which nothing arrived is unlikely and not impossible
+SCALINGS = 40  # after which the masses of classes are the labels'
+DOUBT = 0.003  # shared by all classes, so that a class of which nothing arrived is unlikely and not impossible
 BEST = "best"
 
 
@@ -42,6 +48,7 @@ class Spreading:
     )
     neighbours: int = number(15, 1, 1000, "of each row", symbol="k")
     alpha: float = number(0.9, 0, 1, "how much a row hears of its neighbours", symbol="α", is_open=True)
+    balance: float = number(0.5, 0, 1, "how far classes are brought to the shares that they have of the labels")
 
     citation = "Zhou et al., NIPS 2003"
     advice = (
@@ -69,10 +76,26 @@ class Spreading:
         arrived = labels  # F
         for _ in range(STEPS):
             arrived = self.alpha * (passed @ arrived) + (1 - self.alpha) * labels
-        shares = arrived / arrived.sum(axis=1, keepdims=True).clip(min=1e-30)
-        doubted = shares + DOUBT / class_count
-        said: NDArray[np.float32] = np.log(doubted / doubted.sum(axis=1, keepdims=True))
+        wanted = np.bincount(given, minlength=class_count) / len(given)
+        scales = _scales(_shares(arrived[arrived.any(axis=1)]), wanted)
+        shares = _shares(arrived * scales**self.balance)
+        said: NDArray[np.float32] = np.log(_shares(shares + DOUBT / class_count)).astype(np.float32)
         return said
+
+
+def _shares(masses: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Return each row as shares of its sum; one of nothing but zeros stays so."""
+    shares: NDArray[np.floating] = masses / masses.sum(axis=1, keepdims=True).clip(min=1e-30)
+    return shares
+
+
+def _scales(shares: NDArray[np.floating], wanted: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return by what to scale the classes so that the mean over rows is as ``wanted``."""
+    scales = np.ones(len(wanted))
+    for _ in range(SCALINGS):
+        found = _shares(shares * scales).mean(axis=0)
+        scales *= np.sqrt(wanted / found.clip(min=1e-30))  # half of the step, so that it cannot swing
+    return scales
 
 
 def _normalised(weights: csr_matrix) -> csr_matrix:

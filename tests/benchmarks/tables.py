@@ -64,8 +64,13 @@ def _run(lines: Lines, folder: Path, case: str, *, draw: int, budget: float | No
     place = folder / "workspace"
     roles = flows.IngestConfig(validation=0, calibration=0)
     flows.ingest(place, [labeled, unlabeled], test=[data / "test.parquet"], config=roles)
+    lines.add(case=case, draw=draw, budget=budget, **scored(place, truth, budget=budget, seed=draw))
+
+
+def scored(place: Path, truth: Path, *, budget: float | None, seed: int) -> Line:
+    """Train by default, label at .95 and return how right that is, beside the best supervised teacher compared."""
     started = time.monotonic()
-    taught = flows.train(place, flows.TrainConfig(budget=budget, seed=draw))
+    taught = flows.train(place, flows.TrainConfig(budget=budget, seed=seed))
     seconds = time.monotonic() - started
     accuracy = flows.evaluate(place, model=taught.model.model_id).score.accuracy
     rows = flows.label(place, flows.LabelConfig(threshold=THRESHOLD, model=taught.model.model_id)).rows
@@ -75,21 +80,18 @@ def _run(lines: Lines, folder: Path, case: str, *, draw: int, budget: float | No
     beside = accuracy
     if (best.method, best.network) != (taught.model.method, taught.model.network):
         steps = None if is_classical(best.network) or budget is not None else FINAL_STEPS["supervised"]
-        told = flows.TrainConfig("supervised", network=best.network, budget=budget, steps=steps, seed=draw)
+        told = flows.TrainConfig("supervised", network=best.network, budget=budget, steps=steps, seed=seed)
         alone = flows.train(place, told)
         beside = flows.evaluate(place, model=alone.model.model_id).score.accuracy
-    lines.add(
-        case=case,
-        draw=draw,
-        budget=budget,
-        accuracy=accuracy,
-        taken=taught.taken,
-        supervised=best.network,
-        supervised_accuracy=beside,
-        covered=rows.labeled / rows.given,
-        right=score.right / max(score.labeled, 1),
-        seconds=round(seconds, 1),
-    )
+    return {
+        "accuracy": accuracy,
+        "taken": taught.taken,
+        "supervised": best.network,
+        "supervised_accuracy": beside,
+        "covered": rows.labeled / rows.given,
+        "right": score.right / max(score.labeled, 1),
+        "seconds": round(seconds, 1),
+    }
 
 
 def drawn(data: Path, folder: Path, *, labels: int, alike: bool | None, seed: int) -> tuple[Path, Path, Path]:
@@ -97,9 +99,13 @@ def drawn(data: Path, folder: Path, *, labels: int, alike: bool | None, seed: in
 
     ``alike`` draws as many of each class, False as many as its share, None from all rows at random.
     """
+    return dealt(_all_rows(data), folder, labels=labels, alike=alike, seed=seed)
+
+
+def dealt(rows: pa.Table, folder: Path, *, labels: int, alike: bool | None, seed: int) -> tuple[Path, Path, Path]:
+    """Do as ``drawn`` with rows that have all their labels, and ids."""
     files = tuple(folder / f"{name}.parquet" for name in ("labeled", "unlabeled", "truth"))
     folder.mkdir(parents=True, exist_ok=True)
-    rows = _all_rows(data)
     chosen = pa.array(_chosen(rows["label"].to_pylist(), labels, seed, alike=alike))
     parts = (rows, rows.drop_columns(["label"]), rows.select(["id", "label"]))
     for part, wanted, file in zip(parts, (chosen, pc.invert(chosen), pc.invert(chosen)), files, strict=True):

@@ -26,7 +26,9 @@ def test_what_arrives_solves_the_papers_equation(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(consistency, "STEPS", 400)
     monkeypatch.setattr(consistency, "DOUBT", 1e-12)
     places, classes = moons(40)
-    said = np.exp(Spreading(neighbours=5, alpha=0.8).spread(places, np.arange(2), classes[:2], 2).astype(np.float64))
+    said = np.exp(
+        Spreading(neighbours=5, alpha=0.8, balance=0).spread(places, np.arange(2), classes[:2], 2).astype(np.float64)
+    )
     weights = graph(consistency._nearest(places, 5)).toarray().astype(np.float64)
     root = np.diag(1 / np.sqrt(weights.sum(axis=1)))
     told = np.zeros((len(places), 2))
@@ -41,6 +43,21 @@ def test_two_labels_name_two_moons() -> None:
     places, classes = moons(400)
     said = Spreading(neighbours=8, alpha=0.99).spread(places, np.arange(2), classes[:2], 2)
     assert (said.argmax(axis=1) == classes).mean() > 0.95
+
+
+def test_a_class_that_lies_by_anothers_cluster_does_not_take_it_whole() -> None:
+    """A label between two clusters takes rows of both, unless its class is held to its share of the labels."""
+    random = np.random.default_rng(0)
+    left, right = (random.normal((place, 0), 1, (300, 2)).astype(np.float32) for place in (0, 3))
+    places = np.concatenate([[[-1, 0], [-1, 1], [1.2, 0], [3, 0]], left, right]).astype(np.float32)
+    given, truth = np.array([0, 0, 1, 1], np.int32), np.repeat([0, 1], 300)
+    shares, right_often = [], []
+    for balance in (0, 0.5, 1):
+        said = Spreading(balance=balance).spread(places, np.arange(4), given, 2)
+        shares.append(float(np.exp(said).mean(axis=0)[0]))
+        right_often.append(float((said[4:].argmax(axis=1) == truth).mean()))
+    assert shares[0] < shares[1] < shares[2] == pytest.approx(0.5, abs=0.02)
+    assert right_often[0] < right_often[1]
 
 
 def test_a_class_without_a_label_and_a_row_that_nothing_reaches() -> None:
