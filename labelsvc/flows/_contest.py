@@ -17,8 +17,8 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
+from scipy.special import log_softmax
 
 from labelsvc.classical.lesson import Lesson, dealt, out_of_fold
 from labelsvc.classical.self_training import Exam, Taught
@@ -36,6 +36,7 @@ from labelsvc.methods import make as make_method
 from labelsvc.networks import Classifier
 from labelsvc.records import SILENCE, LabeledSamples, Listener, Progress, SampleNumbers
 from labelsvc.training.loop import Plan, begin, run
+from labelsvc.training.predict import answers_to
 from labelsvc.training.probe import steps_for
 from labelsvc.workspace import written_beside
 
@@ -263,7 +264,7 @@ class Judge:
             for number in np.unique(fold):
                 held = fold == number
                 network = self._network_without(method, held)
-                said[held] = self._answers(network, held)
+                said[held] = log_softmax(answers_to(network, self.lesson.labeled[held])[0], axis=1)
                 if is_spread:
                     spread[held] = self._arrived(network, held)
         except UsageError as error:  # there is no time for a single step
@@ -291,12 +292,6 @@ class Judge:
         if self.config.budget is not None:
             lesson = lesson.some_of_pool(POOL_ROWS[1], self.config.seed)
         return arrived(spreading(self.config), network, lesson.without(held))[: held.sum()]
-
-    def _answers(self, network: Classifier, held: NDArray[np.bool_]) -> NDArray[np.float64]:
-        rows = torch.from_numpy(self.lesson.labeled[held]).to(network.mean.device)
-        with torch.inference_mode():
-            said: NDArray[np.float64] = network.eval()(rows).double().log_softmax(dim=1).cpu().numpy()
-        return said
 
     def _network_without(self, name: str, held: NDArray[np.bool_]) -> Classifier:
         """Return a network that learnt from the labels that are not held out, and saw the rows that are."""

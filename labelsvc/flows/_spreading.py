@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import torch
 
 from labelsvc.classical.lesson import Features, Lesson
 from labelsvc.flows._methods import SPREADING
@@ -23,26 +22,19 @@ from labelsvc.labeling.consistency import Spreading
 from labelsvc.methods import make
 from labelsvc.networks import Classifier
 from labelsvc.records import Listener
+from labelsvc.training.predict import answers_to
 
 ROWS = "rows"  # the way that needs no network
 LEARNER = "distillation"  # how the teacher learns what arrived
 VIEWS = "noise"  # in which it sees rows, unless it is told: what arrived is of the row as it is
-BLOCK = 1 << 14  # rows that a network is shown at once
 
 
 def arrived(way: Spreading, network: Classifier | None, lesson: Lesson) -> Features:
     """Return what arrives at the rows of a pool from the labeled rows, as log probabilities [pool, classes]."""
     rows = np.concatenate([lesson.labeled, lesson.pool])
-    places = rows if network is None else _features(network, rows)
+    places = rows if network is None else answers_to(network, rows)[1]
     sources = np.arange(len(lesson.labeled))
     return way.spread(places, sources, lesson.classes, lesson.class_count)[len(sources) :]
-
-
-@torch.inference_mode()
-def _features(network: Classifier, rows: Features) -> Features:
-    network = network.eval()
-    blocks = torch.split(torch.from_numpy(rows), BLOCK)
-    return np.concatenate([network.features(block.to(network.mean.device)).cpu().numpy() for block in blocks])
 
 
 def spread_first(

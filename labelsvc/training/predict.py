@@ -46,6 +46,15 @@ def features_of(network: Classifier, rows: Rows, *, block: int | None = None) ->
     return np.concatenate([network.features(inputs).cpu().numpy() for inputs in rows.blocks(block or _usual(rows))])
 
 
+@torch.inference_mode()
+def answers_to(network: Classifier, seen: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+    """Return logits [rows, classes] and features of rows that are in memory as networks see them [rows, inputs]."""
+    network = network.eval()
+    blocks = torch.split(torch.from_numpy(seen), ROWS)
+    logits, features = zip(*(network.explained(block.to(network.mean.device)) for block in blocks), strict=True)
+    return torch.cat(logits).double().cpu().numpy(), torch.cat(features).cpu().numpy()
+
+
 def _usual(rows: Rows) -> int:
     """Return how many rows to ask about at a time."""
     return PICTURES if rows.holds_pictures else ROWS
