@@ -25,17 +25,17 @@ from labelsvc.classical.self_training import Exam, Taught
 from labelsvc.classical.teachers import AND, FROM_POOL, make
 from labelsvc.config import TrainConfig
 from labelsvc.errors import LabelsvcError, UsageError
-from labelsvc.flows._methods import SELF_TRAINING, SPREADING, SUPERVISED, Field, self_training, spreading
+from labelsvc.flows._methods import NETWORK, SELF_TRAINING, SPREADING, SUPERVISED, Field, self_training, spreading
 from labelsvc.flows._room import Assignment, enter
 from labelsvc.flows._session import Session
-from labelsvc.flows._spreading import ROWS, arrived
+from labelsvc.flows._spreading import ROWS, arrived, learner
 from labelsvc.labeling.calibrate import fit_temperature, honest_temperature, negative_log_likelihood, probabilities
 from labelsvc.labeling.consistency import BEST
 from labelsvc.methods import DEFAULT
 from labelsvc.methods import make as make_method
 from labelsvc.networks import Classifier
 from labelsvc.records import SILENCE, LabeledSamples, Listener, Progress, SampleNumbers
-from labelsvc.training.loop import Plan, begin, run
+from labelsvc.training.loop import Plan, trained
 from labelsvc.training.predict import answers_to
 from labelsvc.training.probe import steps_for
 from labelsvc.workspace import written_beside
@@ -47,10 +47,10 @@ BLENDED = 3
 SECONDS = 240.0  # of a comparison and of the training after it, where nothing is said
 TEACHERS_SHARE, SELF_TRAINING_SHARE = 0.25, 0.45  # of the time, by which these must have begun
 NETWORK_SHARES = {SUPERVISED: 0.1, DEFAULT: 0.25}  # of a budget, that networks are compared in
+AGAIN_SHARE = 0.5  # of a budget, by which spreading again must have begun
 FINAL_SHARE = 0.3  # of a budget, that is kept for a network that wins
 NETWORK_STEPS = {SUPERVISED: 1_000, DEFAULT: 1_500}  # in each fold, where no budget is given
 FINAL_STEPS = {SUPERVISED: 1_500, DEFAULT: 6_000, SPREADING: 4_000}  # of a network that wins, where no budget is given
-NETWORK = "mlp"
 POOL_ROWS = (500, 4_000)  # of the pool, at least and at most, that self-training sees while it is compared
 FITS = 10  # of a self-training, about
 UNCOMPARED = "extra-trees"  # the teacher where there are too few labels to compare any
@@ -63,6 +63,7 @@ class Candidate:
     method: str
     network: str
     over: str = ""  # of labels that spread: where neighbours are near
+    rounds: int = 1  # that they spread
     accuracy: float | None = None
     log_loss: float | None = None  # at its own temperature
     temperature: float = 1.0
@@ -73,7 +74,8 @@ class Candidate:
     def name(self) -> str:
         """What it is called."""
         if self.over:
-            return f"{self.method} over {self.over if self.over == ROWS else f'{self.network}, {self.over}'}"
+            places = self.over if self.over == ROWS else f"{self.network}, {self.over}"
+            return f"{self.method} over {places}{f', {self.rounds} rounds' if self.rounds > 1 else ''}"
         return self.network if self.method == SUPERVISED else f"{self.method} of {self.network}"
 
 
@@ -108,6 +110,7 @@ class Judge:
     listener: Listener
     entries: list[Entry] = field(default_factory=list)
     failed: list[Candidate] = field(default_factory=list)
+    networks: dict[tuple[str, int], Classifier] = field(default_factory=dict)  # by the method and the fold
     started: float = field(default_factory=time.monotonic)
 
     def judge(self) -> Contest:
@@ -153,6 +156,9 @@ class Judge:
                 self._network(DEFAULT)
             self._spread_over_rows()
         contest = self._decided(self._best())
+        if contest.chosen.method == SPREADING and spreading(self.config).rounds > 1:
+            self._spread_again(contest.chosen)
+            contest = self._decided(self._best())
         return replace(contest, chosen=self._calibrated(contest.chosen))
 
     def _calibrated(self, chosen: Candidate) -> Candidate:
@@ -264,6 +270,7 @@ class Judge:
             for number in np.unique(fold):
                 held = fold == number
                 network = self._network_without(method, held)
+                self.networks[method, int(number)] = network
                 said[held] = log_softmax(answers_to(network, self.lesson.labeled[held])[0], axis=1)
                 if is_spread:
                     spread[held] = self._arrived(network, held)
@@ -275,23 +282,34 @@ class Judge:
             self._enter(Candidate(SPREADING, NETWORK, over=method), spread, time.monotonic() - begun)
 
     def _spread_over_rows(self) -> None:
-        if ROWS not in self._ways():
-            return
-        candidate = Candidate(SPREADING, NETWORK, over=ROWS)
+        if ROWS in self._ways():
+            self._spread(Candidate(SPREADING, NETWORK, over=ROWS))
+
+    def _spread_again(self, once: Candidate) -> None:
+        """Let labels spread as they did best, and again over what networks make of that, if there is time for it."""
+        again = Candidate(SPREADING, NETWORK, once.over, spreading(self.config).rounds)
+        if self.config.budget is None or self._has_time(AGAIN_SHARE):
+            self._spread(again)
+        else:
+            self.failed.append(replace(again, reason="there was no time left for it"))
+
+    def _spread(self, candidate: Candidate) -> None:
         self._tell(candidate)
         begun = time.monotonic()
         fold = self._folds()
         said = np.empty((len(self.labeled), self.lesson.class_count), np.float32)
         for number in np.unique(fold):
-            said[fold == number] = self._arrived(None, fold == number)
+            network = self.networks.get((candidate.over, int(number)))
+            said[fold == number] = self._arrived(network, fold == number, candidate.rounds)
         self._enter(candidate, said, time.monotonic() - begun)
 
-    def _arrived(self, network: Classifier | None, held: NDArray[np.bool_]) -> NDArray[np.float32]:
+    def _arrived(self, network: Classifier | None, held: NDArray[np.bool_], rounds: int = 1) -> NDArray[np.float32]:
         """Return what arrives at rows whose labels are held out; they are the first of the pool."""
         lesson = self.lesson
         if self.config.budget is not None:
             lesson = lesson.some_of_pool(POOL_ROWS[1], self.config.seed)
-        return arrived(spreading(self.config), network, lesson.without(held))[: held.sum()]
+        way = replace(spreading(self.config), rounds=rounds)
+        return arrived(way, network, lesson.without(held), learner(self.config))[: held.sum()]
 
     def _network_without(self, name: str, held: NDArray[np.bool_]) -> Classifier:
         """Return a network that learnt from the labels that are not held out, and saw the rows that are."""
@@ -306,13 +324,7 @@ class Judge:
         if config.budget is not None:
             seconds = self.seconds * NETWORK_SHARES[name] / FOLDS
             steps = steps_for(seconds, room.make_network, lesson, plan)
-        plan = replace(plan, steps=max(steps, 1))
-        state = begin(room.make_network, lesson, plan)
-        for _ in run(state, lesson, plan):
-            pass
-        network = state.average.network
-        assert isinstance(network, Classifier)
-        return network
+        return trained(room.make_network, lesson, replace(plan, steps=max(steps, 1)))
 
     def _decided(self, best: Entry) -> Contest:
         if self.contest_field.wanted is not None:

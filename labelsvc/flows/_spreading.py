@@ -7,12 +7,17 @@ teacher learns of it; so the teacher answers for rows that the graph never held,
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+import torch
+from scipy.special import softmax
 
+from labelsvc import networks, views
 from labelsvc.classical.lesson import Features, Lesson
-from labelsvc.flows._methods import SPREADING
+from labelsvc.config import TrainConfig
+from labelsvc.flows._methods import NETWORK, SPREADING
 from labelsvc.flows._models import open_network
 from labelsvc.flows._room import Assignment
 from labelsvc.flows._session import Session
@@ -21,20 +26,69 @@ from labelsvc.labeling.calibrate import probabilities
 from labelsvc.labeling.consistency import Spreading
 from labelsvc.methods import make
 from labelsvc.networks import Classifier
-from labelsvc.records import Listener
+from labelsvc.records import Listener, Preprocessing
+from labelsvc.training import lesson as training
+from labelsvc.training.device import find_device
+from labelsvc.training.loop import Plan, trained
 from labelsvc.training.predict import answers_to
+from labelsvc.training.rows import rows_in_memory
 
 ROWS = "rows"  # the way that needs no network
 LEARNER = "distillation"  # how the teacher learns what arrived
 VIEWS = "noise"  # in which it sees rows, unless it is told: what arrived is of the row as it is
+ROUND_STEPS = 500  # of a network in passing, among whose features labels spread again
+
+Learn = Callable[[Lesson, Features], Classifier]  # a network that learnt what arrived at a pool [pool, classes]
 
 
-def arrived(way: Spreading, network: Classifier | None, lesson: Lesson) -> Features:
-    """Return what arrives at the rows of a pool from the labeled rows, as log probabilities [pool, classes]."""
+def arrived(way: Spreading, network: Classifier | None, lesson: Lesson, learn: Learn) -> Features:
+    """Return what arrives at the rows of a pool from the labeled rows, as log probabilities [pool, classes].
+
+    After the first of several rounds a network learns what arrived, and among its features labels spread again. What
+    arrives is then the mean of all rounds and of what their networks say: the rounds alone confirm their mistakes.
+
+    Args:
+        way: how labels spread, and how many times.
+        network: among whose features they spread first; None: over the rows as they are.
+        lesson: the labeled rows and the pool.
+        learn: makes a network of what arrived.
+    """
     rows = np.concatenate([lesson.labeled, lesson.pool])
-    places = rows if network is None else answers_to(network, rows)[1]
     sources = np.arange(len(lesson.labeled))
-    return way.spread(places, sources, lesson.classes, lesson.class_count)[len(sources) :]
+
+    def spread(places: Features) -> Features:
+        return np.exp(way.spread(places, sources, lesson.classes, lesson.class_count)[len(sources) :])
+
+    arrivals = [spread(rows if network is None else answers_to(network, rows)[1])]
+    said: list[Features] = []
+    for _ in range(way.rounds - 1):
+        logits, places = answers_to(learn(lesson, arrivals[-1]), rows)
+        said.append(softmax(logits[len(sources) :], axis=1).astype(np.float32))
+        arrivals.append(spread(places))
+    mean: Features = np.log(np.mean(arrivals + said, axis=0))
+    return mean
+
+
+def learner(config: TrainConfig) -> Learn:
+    """Return what makes a network in passing of what arrived at a pool."""
+    device = find_device(config.device)
+    steps = ROUND_STEPS if config.steps is None else min(ROUND_STEPS, config.steps)
+    plan = Plan(make(LEARNER), steps, config.seed, device)
+
+    def learn(lesson: Lesson, words: Features) -> Classifier:
+        labeled, pool = (rows_in_memory(rows, device) for rows in (lesson.labeled, lesson.pool))
+        task = training.Lesson(
+            labeled,
+            torch.from_numpy(lesson.classes.astype(np.int64)),
+            pool,
+            views.find(VIEWS, pool.source.shape),
+            prior=torch.full((lesson.class_count,), 1 / lesson.class_count),
+            targets=torch.from_numpy(words),
+        )
+        seen = Preprocessing(pool.source.shape)
+        return trained(lambda _: networks.build(NETWORK, seen, lesson.class_count, seed=config.seed), task, plan)
+
+    return learn
 
 
 def spread_first(
@@ -61,10 +115,10 @@ def spread_first(
         share = share / 2
         first = own_teacher(session, _first(assignment, way.over, first_steps, share), listener)
     network = None if first is None else open_network(session.workspace, first)
-    listener.note(
-        f"labels spread over {'the rows as they are' if first is None else f'the features of {first.model_id}'}"
-    )
-    logs = arrived(way, network, lesson).astype(np.float64)
+    places = "the rows as they are" if first is None else f"the features of {first.model_id}"
+    again = f", then {way.rounds - 1} times over what a network made of that" if way.rounds > 1 else ""
+    listener.note(f"labels spread over {places}{again}")
+    logs = arrived(way, network, lesson, learner(assignment.config)).astype(np.float64)
     words = probabilities(logs, assignment.temperature or 1.0)
     return replace(
         assignment,

@@ -12,9 +12,9 @@ from labelsvc.config import TrainConfig, digest
 from labelsvc.errors import InputError, UsageError
 from labelsvc.flows._baseline import TEACHERS_SHARE, is_wanted, stand_or_fall, verdict
 from labelsvc.flows._classical import Studies
-from labelsvc.flows._contest import FINAL_SHARE, FINAL_STEPS, FOLDS, NETWORK, NETWORK_STEPS, Candidate
+from labelsvc.flows._contest import FINAL_SHARE, FINAL_STEPS, FOLDS, NETWORK_STEPS, Candidate
 from labelsvc.flows._few import begun_with_few, is_spread
-from labelsvc.flows._methods import SPREADING, Field, check, field_of, self_training, settled, spreading
+from labelsvc.flows._methods import NETWORK, SPREADING, Field, check, field_of, self_training, settled, spreading
 from labelsvc.flows._models import is_kept
 from labelsvc.flows._room import Assignment
 from labelsvc.flows._session import open_store, recorded, versions
@@ -147,7 +147,8 @@ def _compared(
             session.outcome["model"] = known[-1].model_id
         elif chosen.method == SPREADING:
             task = _assignment(chosen, labeled, studies.seen, config)
-            way, steps = replace(spreading(config), over=chosen.over), _first_steps(chosen, config)
+            way = replace(spreading(config), over=chosen.over, rounds=chosen.rounds)
+            steps = _first_steps(chosen, config)
             task = spread_first(session, task, way, first_steps=steps, lesson=lesson, listener=listener)
             teach(session, task, listener)
         elif chosen.network == NETWORK:

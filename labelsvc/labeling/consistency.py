@@ -48,6 +48,9 @@ class Spreading:
     )
     neighbours: int = number(15, 1, 1000, "of each row", symbol="k")
     alpha: float = number(0.9, 0, 1, "how much a row hears of its neighbours", symbol="α", is_open=True)
+    rounds: int = number(
+        3, 1, 20, "times that labels spread, each over what a network made of the last; once where folds say so"
+    )
     balance: float = number(0.5, 0, 1, "how far classes are brought to the shares that they have of the labels")
 
     citation = "Zhou et al., NIPS 2003"

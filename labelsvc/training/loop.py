@@ -124,6 +124,16 @@ def run(state: State, lesson: Lesson, plan: Plan) -> Iterator[Interval]:
             yield Interval(state.step, measured.take())
 
 
+def trained(make_network: MakeNetwork, lesson: Lesson, plan: Plan) -> Classifier:
+    """Return the averaged network after all steps, of a training in passing, of which nothing else is kept."""
+    state = begin(make_network, lesson, plan)
+    for _ in run(state, lesson, plan):
+        pass
+    network = state.average.network
+    assert isinstance(network, Classifier)
+    return network.eval()
+
+
 def take_step(state: State, batch: Batch, plan: Plan) -> Losses:
     """Take one step on a batch: loss, descent, average."""
     moment = Moment(state.step / plan.steps, state.generator)

@@ -13,7 +13,7 @@ from jaxtyping import Float, Shaped, UInt8
 from torch import Tensor
 
 from labelsvc.networks.features import seen_features
-from labelsvc.records import Decoded, InputShape, PictureShape, SampleNumbers
+from labelsvc.records import Decoded, InputShape, PictureShape, SampleNumbers, VectorShape
 
 RESIDENT_SHARE = 0.4  # of the device's free memory that inputs may take
 CPU_RESIDENT_BYTES = 2 * 2**30
@@ -103,6 +103,25 @@ def open_rows(numbers: SampleNumbers, source: Gathers, device: torch.device, row
     if 0 < len(numbers) * row_bytes <= room:
         resident = torch.from_numpy(np.ascontiguousarray(source.gather(numbers))).to(device)
     return Rows(numbers, source, device, resident)
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """Stands for inputs that are all in memory, as networks see them."""
+
+    shape: VectorShape
+
+    def gather(self, numbers: SampleNumbers) -> Decoded:  # noqa: ARG002
+        raise AssertionError("all of them are resident")
+
+    def release(self) -> None:
+        pass
+
+
+def rows_in_memory(seen: Float[np.ndarray, "rows features"], device: torch.device) -> Rows:
+    """Take features [rows, features] that are in memory, as networks see them, for inputs."""
+    shape = VectorShape(seen.shape[1], scale=1.0)
+    return Rows(np.arange(len(seen)), _Seen(shape), device, torch.from_numpy(seen).to(device))
 
 
 class Shuffle:
