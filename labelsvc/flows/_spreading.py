@@ -1,7 +1,9 @@
 """train, of tables and vectors: labels spread over the rows, and a network learns what arrived.
 
 Neighbours are near where the rows lie: as they are, or among the features of a network that learnt first, in a run of
-its own below the training's. What arrives at a row, on the scale that labeled rows held out in folds told, is what the
+its own below the training's. In rounds, a network in passing learns what arrived and labels spread again over its
+features (Iscen, Tolias, Avrithis and Chum, "Label Propagation for Deep Semi-Supervised Learning", CVPR 2019; theirs is
+one network that goes on learning, weighs rows by their entropy and has no mean over the rounds). What arrives at a row, on the scale that labeled rows held out in folds told, is what the
 teacher learns of it; so the teacher answers for rows that the graph never held, and has an ONNX graph.
 """
 

@@ -152,16 +152,20 @@ def test_self_training_is_done_where_it_is_asked_for(tmp_path: Path) -> None:
 
 
 @pytest.mark.seconds
-@pytest.mark.parametrize("over", ["rows", "supervised"])
-def test_spreading_is_done_where_it_is_asked_for(tmp_path: Path, over: str) -> None:
+@pytest.mark.parametrize(("over", "rounds"), [("rows", "1"), ("supervised", "2")])
+def test_spreading_is_done_where_it_is_asked_for(tmp_path: Path, over: str, rounds: str) -> None:
     """Over the rows, or a network's features; the model names that network as its parent, and its scale is labels'."""
     place = ingested(tmp_path, wines())
-    config = flows.TrainConfig(method="spreading", steps=300, settings={"over": over}, device="cpu")
+    settings = {"over": over, "rounds": rounds}
+    config = flows.TrainConfig(method="spreading", steps=300, settings=settings, device="cpu")
     outcome = flows.train(place, config)
     assert (outcome.model.method, outcome.model.network) == ("spreading", "mlp")
     assert (outcome.model.parent_id is None) == (over == "rows")
     assert outcome.model.calibrated
-    assert outcome.taken == ("spreading over rows" if over == "rows" else "spreading over mlp, supervised")
+    names = [one.name for one in outcome.candidates if one.method == "spreading"]
+    once = "spreading over rows" if over == "rows" else "spreading over mlp, supervised"
+    assert names == ([once] if rounds == "1" else [once, f"{once}, 2 rounds"])
+    assert outcome.taken in names
     assert flows.evaluate(place).score.accuracy > 0.85
     assert flows.train(place, config).repeated
 
