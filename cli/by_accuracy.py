@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from . import tables
 
 if TYPE_CHECKING:
-    from labelsvc.flows._contest import Candidate
+    from labelsvc.flows._candidates import Candidate
 
 
 def show(candidates: Sequence[Candidate], taken: str | None) -> None:

@@ -13,7 +13,8 @@ from labelsvc.classical.lesson import Lesson
 from labelsvc.classical.self_training import Exam, rounds_told
 from labelsvc.config import TrainConfig
 from labelsvc.errors import LabelsvcError
-from labelsvc.flows._contest import Candidate, Contest, Judge, learnt, self_trained
+from labelsvc.flows._candidates import Candidate, Contest
+from labelsvc.flows._contest import Judge, learnt, self_trained
 from labelsvc.flows._inputs import open_inputs, rows_to_ask
 from labelsvc.flows._methods import SELF_TRAINING, Field
 from labelsvc.flows._session import Session

@@ -9,11 +9,10 @@ decides; no test row is read.
 
 from __future__ import annotations
 
-import json
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
@@ -25,10 +24,11 @@ from labelsvc.classical.self_training import Exam, Taught
 from labelsvc.classical.teachers import AND, FROM_POOL, make
 from labelsvc.config import TrainConfig
 from labelsvc.errors import LabelsvcError, UsageError
-from labelsvc.flows._methods import NETWORK, SELF_TRAINING, SPREADING, SUPERVISED, Field, self_training, spreading
+from labelsvc.flows._candidates import KEPT, Candidate, Contest
+from labelsvc.flows._methods import NETWORK, ROWS, SELF_TRAINING, SPREADING, SUPERVISED, Field, self_training, spreading
 from labelsvc.flows._room import Assignment, enter
 from labelsvc.flows._session import Session
-from labelsvc.flows._spreading import ROWS, arrived, learner
+from labelsvc.flows._spreading import arrived, learner
 from labelsvc.labeling.calibrate import fit_temperature, honest_temperature, negative_log_likelihood, probabilities
 from labelsvc.labeling.consistency import BEST
 from labelsvc.methods import DEFAULT
@@ -38,9 +38,7 @@ from labelsvc.records import SILENCE, LabeledSamples, Listener, Progress, Sample
 from labelsvc.training.loop import Plan, trained
 from labelsvc.training.predict import answers_to
 from labelsvc.training.probe import steps_for
-from labelsvc.workspace import written_beside
 
-KEPT = "comparison.json"  # of a run
 FOLDS = 5  # alike for all, so that each has learnt from as many labels
 FEWEST = 2  # labels of a class, on average, from which rows can be held out
 BLENDED = 3
@@ -54,39 +52,6 @@ FINAL_STEPS = {SUPERVISED: 1_500, DEFAULT: 6_000, SPREADING: 4_000}  # of a netw
 POOL_ROWS = (500, 4_000)  # of the pool, at least and at most, that self-training sees while it is compared
 FITS = 10  # of a self-training, about
 UNCOMPARED = "extra-trees"  # the teacher where there are too few labels to compare any
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """How a way of learning did on labels that it was not shown; ``reason`` says why it has no figure."""
-
-    method: str
-    network: str
-    over: str = ""  # of labels that spread: where neighbours are near
-    rounds: int = 1  # that they spread
-    accuracy: float | None = None
-    log_loss: float | None = None  # at its own temperature
-    temperature: float = 1.0
-    seconds: float = 0.0
-    reason: str = ""
-
-    @property
-    def name(self) -> str:
-        """What it is called."""
-        if self.over:
-            places = self.over if self.over == ROWS else f"{self.network}, {self.over}"
-            return f"{self.method} over {places}{f', {self.rounds} rounds' if self.rounds > 1 else ''}"
-        return self.network if self.method == SUPERVISED else f"{self.method} of {self.network}"
-
-
-@dataclass(frozen=True)
-class Contest:
-    """All candidates and the one that is taken, and how many labeled rows decided."""
-
-    candidates: tuple[Candidate, ...]
-    chosen: Candidate
-    rows: int
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -117,10 +82,9 @@ class Judge:
         """Compare, or read what an interrupted run had found."""
         path = self.session.folder / KEPT
         if path.exists():
-            return _read(json.loads(path.read_text(encoding="utf-8")))
+            return Contest.read(path)
         contest = self._compared() if self._is_possible() else self._uncompared()
-        with written_beside(path) as unfinished:
-            unfinished.write_text(json.dumps(asdict(contest), indent=2), encoding="utf-8")
+        contest.write(path)
         return contest
 
     @property
@@ -309,7 +273,8 @@ class Judge:
         if self.config.budget is not None:
             lesson = lesson.some_of_pool(POOL_ROWS[1], self.config.seed)
         way = replace(spreading(self.config), rounds=rounds)
-        return arrived(way, network, lesson.without(held), learner(self.config))[: held.sum()]
+        lesson, learn = lesson.without(held), learner(self.config)
+        return arrived(way, network, lesson, learn, is_balanced=self.config.balanced)[: held.sum()]
 
     def _network_without(self, name: str, held: NDArray[np.bool_]) -> Classifier:
         """Return a network that learnt from the labels that are not held out, and saw the rows that are."""
@@ -393,9 +358,3 @@ def self_trained(network: str, lesson: Lesson, config: TrainConfig, exam: Exam |
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return self_training(config).fit(lesson, unfitted, seed=config.seed, exam=exam)
-
-
-def _read(told: dict[str, object]) -> Contest:
-    candidates = tuple(Candidate(**one) for one in told["candidates"])  # type: ignore[attr-defined]
-    chosen = Candidate(**told["chosen"])  # type: ignore[arg-type]
-    return Contest(candidates, chosen, int(told["rows"]), str(told["reason"]))  # type: ignore[call-overload]

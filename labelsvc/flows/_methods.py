@@ -21,6 +21,7 @@ from labelsvc.records import InputShape, PictureShape
 
 AUTO, SELF_TRAINING, SPREADING, SUPERVISED = "auto", "self-training", "spreading", "supervised"
 NETWORK = "mlp"  # of those that are compared with classical teachers
+ROWS = "rows"  # over which labels spread without a network
 RECIPES: Mapping[str, tuple[str, str, Mapping[str, str]]] = {  # method, network, settings
     "tutorial": (SELF_TRAINING, "quadratic-sgd", {"way": "tutorial"}),
 }

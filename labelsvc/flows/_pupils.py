@@ -14,8 +14,8 @@ import numpy as np
 
 from labelsvc.classical.teachers import is_classical
 from labelsvc.config import TrainConfig, digest
+from labelsvc.flows._candidates import Candidate
 from labelsvc.flows._classical import Studies
-from labelsvc.flows._contest import Candidate
 from labelsvc.flows._methods import NETWORK
 from labelsvc.flows._models import is_estimator, is_kept, open_network
 from labelsvc.flows._room import Assignment

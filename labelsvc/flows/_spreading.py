@@ -3,8 +3,9 @@
 Neighbours are near where the rows lie: as they are, or among the features of a network that learnt first, in a run of
 its own below the training's. In rounds, a network in passing learns what arrived and labels spread again over its
 features (Iscen, Tolias, Avrithis and Chum, "Label Propagation for Deep Semi-Supervised Learning", CVPR 2019; theirs is
-one network that goes on learning, weighs rows by their entropy and has no mean over the rounds). What arrives at a row, on the scale that labeled rows held out in folds told, is what the
-teacher learns of it; so the teacher answers for rows that the graph never held, and has an ONNX graph.
+one network that goes on learning, weighs rows by their entropy and has no mean over the rounds). What arrives at a row,
+on the scale that labeled rows held out in folds told, is what the teacher learns of it; so the teacher answers for rows
+that the graph never held, and has an ONNX graph.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from scipy.special import softmax
 from labelsvc import networks, views
 from labelsvc.classical.lesson import Features, Lesson
 from labelsvc.config import TrainConfig
-from labelsvc.flows._methods import NETWORK, SPREADING
+from labelsvc.flows._methods import NETWORK, ROWS, SPREADING
 from labelsvc.flows._models import open_network
 from labelsvc.flows._room import Assignment
 from labelsvc.flows._session import Session
@@ -35,7 +36,6 @@ from labelsvc.training.loop import Plan, trained
 from labelsvc.training.predict import answers_to
 from labelsvc.training.rows import rows_in_memory
 
-ROWS = "rows"  # the way that needs no network
 LEARNER = "distillation"  # how the teacher learns what arrived
 VIEWS = "noise"  # in which it sees rows, unless it is told: what arrived is of the row as it is
 ROUND_STEPS = 500  # of a network in passing, among whose features labels spread again
@@ -43,7 +43,9 @@ ROUND_STEPS = 500  # of a network in passing, among whose features labels spread
 Learn = Callable[[Lesson, Features], Classifier]  # a network that learnt what arrived at a pool [pool, classes]
 
 
-def arrived(way: Spreading, network: Classifier | None, lesson: Lesson, learn: Learn) -> Features:
+def arrived(
+    way: Spreading, network: Classifier | None, lesson: Lesson, learn: Learn, *, is_balanced: bool = False
+) -> Features:
     """Return what arrives at the rows of a pool from the labeled rows, as log probabilities [pool, classes].
 
     After the first of several rounds a network learns what arrived, and among its features labels spread again. What
@@ -54,12 +56,14 @@ def arrived(way: Spreading, network: Classifier | None, lesson: Lesson, learn: L
         network: among whose features they spread first; None: over the rows as they are.
         lesson: the labeled rows and the pool.
         learn: makes a network of what arrived.
+        is_balanced: whether all classes are equally frequent.
     """
     rows = np.concatenate([lesson.labeled, lesson.pool])
     sources = np.arange(len(lesson.labeled))
 
     def spread(places: Features) -> Features:
-        return np.exp(way.spread(places, sources, lesson.classes, lesson.class_count)[len(sources) :])
+        logs = way.spread(places, sources, lesson.classes, lesson.class_count, is_balanced=is_balanced)
+        return np.exp(logs[len(sources) :])
 
     arrivals = [spread(rows if network is None else answers_to(network, rows)[1])]
     said: list[Features] = []
@@ -120,8 +124,8 @@ def spread_first(
     places = "the rows as they are" if first is None else f"the features of {first.model_id}"
     again = f", then {way.rounds - 1} times over what a network made of that" if way.rounds > 1 else ""
     listener.note(f"labels spread over {places}{again}")
-    logs = arrived(way, network, lesson, learner(assignment.config)).astype(np.float64)
-    words = probabilities(logs, assignment.temperature or 1.0)
+    logs = arrived(way, network, lesson, learner(config), is_balanced=config.balanced)
+    words = probabilities(logs.astype(np.float64), assignment.temperature or 1.0)
     return replace(
         assignment,
         method_name=SPREADING,

@@ -11,14 +11,15 @@ import torch
 from labelsvc.config import TrainConfig, digest
 from labelsvc.errors import InputError, UsageError
 from labelsvc.flows._baseline import TEACHERS_SHARE, is_wanted, stand_or_fall, verdict
+from labelsvc.flows._candidates import Candidate
 from labelsvc.flows._classical import Studies
-from labelsvc.flows._contest import FINAL_SHARE, FINAL_STEPS, FOLDS, NETWORK_STEPS, Candidate
+from labelsvc.flows._contest import FINAL_SHARE, FINAL_STEPS, FOLDS, NETWORK_STEPS
 from labelsvc.flows._few import begun_with_few, is_spread
-from labelsvc.flows._methods import NETWORK, SPREADING, Field, check, field_of, self_training, settled, spreading
+from labelsvc.flows._methods import NETWORK, ROWS, SPREADING, Field, check, field_of, self_training, settled, spreading
 from labelsvc.flows._models import is_kept
 from labelsvc.flows._room import Assignment
 from labelsvc.flows._session import open_store, recorded, versions
-from labelsvc.flows._spreading import LEARNER, ROWS, spread_first
+from labelsvc.flows._spreading import LEARNER, spread_first
 from labelsvc.flows._taught import taught, with_teacher
 from labelsvc.flows._teach import teach
 from labelsvc.labeling.comparison import Comparison

@@ -63,7 +63,13 @@ class Spreading:
         check(self)
 
     def spread(
-        self, places: NDArray[np.float32], sources: NDArray[np.int64], given: ClassCodes, class_count: int
+        self,
+        places: NDArray[np.float32],
+        sources: NDArray[np.int64],
+        given: ClassCodes,
+        class_count: int,
+        *,
+        is_balanced: bool = False,
     ) -> NDArray[np.float32]:
         """Return what arrived at each row, as log probabilities [rows, classes].
 
@@ -72,6 +78,7 @@ class Spreading:
             sources: the labeled rows.
             given: their classes.
             class_count: how many classes there are; none arrives of one without a label.
+            is_balanced: whether all classes are equally frequent; else each is as frequent as among the labels.
         """
         labels = np.zeros((len(places), class_count), np.float32)  # Y
         labels[sources, given] = 1
@@ -79,8 +86,9 @@ class Spreading:
         arrived = labels  # F
         for _ in range(STEPS):
             arrived = self.alpha * (passed @ arrived) + (1 - self.alpha) * labels
-        wanted = np.bincount(given, minlength=class_count) / len(given)
-        scales = _scales(_shares(arrived[arrived.any(axis=1)]), wanted)
+        counts = np.bincount(given, minlength=class_count)
+        wanted = counts > 0 if is_balanced else counts
+        scales = _scales(_shares(arrived[arrived.any(axis=1)]), wanted / wanted.sum())
         shares = _shares(arrived * scales**self.balance)
         said: NDArray[np.float32] = np.log(_shares(shares + DOUBT / class_count)).astype(np.float32)
         return said

@@ -60,6 +60,17 @@ def test_a_class_that_lies_by_anothers_cluster_does_not_take_it_whole() -> None:
     assert right_often[0] < right_often[1]
 
 
+def test_classes_that_are_said_to_be_alike_frequent_are_brought_to_that() -> None:
+    """Three labels of one class and one of the other amid one cloud: three quarters are one's, or half is."""
+    places = np.random.default_rng(0).normal(size=(300, 2)).astype(np.float32)
+    given = np.array([0, 0, 0, 1], np.int32)
+    shares = [
+        float(np.exp(Spreading(balance=1).spread(places, np.arange(4), given, 3, is_balanced=said)).mean(axis=0)[0])
+        for said in (False, True)
+    ]
+    assert shares == pytest.approx([0.75, 0.5], abs=0.02)
+
+
 def test_a_class_without_a_label_and_a_row_that_nothing_reaches() -> None:
     """The one is nowhere likeliest; the other is undecided, and no row is certain."""
     near, far = np.zeros((6, 2), np.float32), np.full((6, 2), 50, np.float32)
