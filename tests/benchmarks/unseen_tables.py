@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import io
 import shutil
+import statistics
 from itertools import product
 from pathlib import Path
 
@@ -36,6 +37,7 @@ TABLES = (
     *("twonorm", "vowel"),
 )
 TESTED = 0.3
+FIGURES = ("accuracy", "supervised_accuracy", "covered", "right")
 
 
 def main() -> None:
@@ -79,15 +81,23 @@ def _measured(rows: pa.Table, folder: Path, *, labels: int, seed: int) -> Line:
 
 
 def _table(lines: Lines) -> str:
-    header = ("table", "labels", "accuracy", "best supervised", "taken", "covered at .95", "of them right", "seconds")
-    found = sorted(lines.having(), key=lambda line: (line["table"], line["labels"], line["draw"]))
-    return markdown(header, [_row(line) for line in found])
+    """Return a row for each table: accuracies, how much is covered and how much of that is right, by the labels."""
+    figures = ("accuracy", "best supervised", "covered", "right")
+    header = ("table", *(f"{labels}: {figure}" for labels in NUMBERS_OF_LABELS for figure in figures))
+    return markdown(header, [[name, *_row(lines, name)] for name in sorted(TABLES) if lines.having(table=name)])
 
 
-def _row(line: Line) -> list[object]:
-    shares = [f"{line[name]:.1%}" for name in ("accuracy", "supervised_accuracy")]
-    right = f"{line['right']:.1%}" if line["covered"] else "-"
-    return [line["table"], line["labels"], *shares, line["taken"], f"{line['covered']:.0%}", right, line["seconds"]]
+def _row(lines: Lines, name: str) -> list[str]:
+    cells = []
+    for labels in NUMBERS_OF_LABELS:
+        found = lines.having(table=name, labels=labels)
+        if not found:
+            cells += ["-"] * 4
+            continue
+        mean = {figure: statistics.mean(line[figure] for line in found) for figure in FIGURES}
+        cells += [f"{mean['accuracy']:.1%}", f"{mean['supervised_accuracy']:.1%}", f"{mean['covered']:.0%}"]
+        cells += [f"{mean['right']:.1%}" if mean["covered"] else "-"]
+    return cells
 
 
 if __name__ == "__main__":
