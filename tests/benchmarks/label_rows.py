@@ -58,10 +58,8 @@ def _timed_set(store: Store, labels: PseudoLabels) -> float:
 
 
 def _timed_rows(path: Path, labels: PseudoLabels) -> float:
-    rows = [
-        ("set", int(number), int(code), float(sure), int(second), float(rest))
-        for number, code, sure, second, rest in zip(*(column[:FEW] for column in vars(labels).values()), strict=True)
-    ]
+    columns = [column[:FEW].tolist() for column in vars(labels).values() if column is not None]
+    rows = [("set", *row) for row in zip(*columns, strict=True)]
     with duckdb.connect(path) as connection:
         connection.execute(
             "CREATE TABLE pseudo_label (label_set_id VARCHAR, sample_no BIGINT, class INTEGER, confidence DOUBLE, "

@@ -26,12 +26,17 @@ SHAPE = PictureShape(28, 28, 1)
 class Noise:
     """Pictures of noise: a step's time does not depend on what it sees."""
 
+    shape = SHAPE
+
     def __init__(self, rows: int) -> None:
         self._pixels = np.random.default_rng(0).integers(0, 256, (rows, 28, 28, 1), dtype=np.uint8)
 
     def gather(self, numbers: SampleNumbers) -> Pixels:
         """Return rows."""
         return self._pixels[numbers]
+
+    def release(self) -> None:
+        """Keep them: they are in memory anyway."""
 
 
 def main() -> None:
