@@ -228,22 +228,19 @@ class Judge:
         self._tell(candidate)
         begun = time.monotonic()
         fold = self._folds()
-        said, spread = (np.empty((len(self.labeled), self.lesson.class_count), np.float32) for _ in range(2))
-        is_spread = method in self._ways() and len(self.pool) > 0
+        said = np.empty((len(self.labeled), self.lesson.class_count), np.float32)
         try:
             for number in np.unique(fold):
                 held = fold == number
                 network = self._network_without(method, held)
                 self.networks[method, int(number)] = network
                 said[held] = log_softmax(answers_to(network, self.lesson.labeled[held])[0], axis=1)
-                if is_spread:
-                    spread[held] = self._arrived(network, held)
         except UsageError as error:  # there is no time for a single step
             self.failed.append(replace(candidate, reason=str(error)))
             return
         self._enter(candidate, said, time.monotonic() - begun)
-        if is_spread:
-            self._enter(Candidate(SPREADING, NETWORK, over=method), spread, time.monotonic() - begun)
+        if method in self._ways() and len(self.pool) > 0:
+            self._spread(Candidate(SPREADING, NETWORK, over=method))
 
     def _spread_over_rows(self) -> None:
         if ROWS in self._ways():
@@ -267,7 +264,7 @@ class Judge:
             said[fold == number] = self._arrived(network, fold == number, candidate.rounds)
         self._enter(candidate, said, time.monotonic() - begun)
 
-    def _arrived(self, network: Classifier | None, held: NDArray[np.bool_], rounds: int = 1) -> NDArray[np.float32]:
+    def _arrived(self, network: Classifier | None, held: NDArray[np.bool_], rounds: int) -> NDArray[np.float32]:
         """Return what arrives at rows whose labels are held out; they are the first of the pool."""
         lesson = self.lesson
         if self.config.budget is not None:

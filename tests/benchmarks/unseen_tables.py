@@ -1,4 +1,4 @@
-"""Tables that nothing here was tuned on, all defaults: 21 of KEEL's, with 100 and with 300 labels each.
+"""Tables that no default was tuned on but the temperature's rule, on other draws: 21 of KEEL's, 100 and 300 labels.
 
 What is measured is as in ``tables.py``: accuracy on test rows (3 in 10 of a table), and of the labels written at .95
 how often they are right and how many rows of the pool they cover. Labels are drawn from all other rows, each class its
