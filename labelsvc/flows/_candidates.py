@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from labelsvc.flows._methods import ROWS, SUPERVISED
+from labelsvc.labeling.calibrate import SURE
 from labelsvc.workspace import written_beside
 
 KEPT = "comparison.json"  # of a run
@@ -23,6 +24,8 @@ class Candidate:
     accuracy: float | None = None
     log_loss: float | None = None  # at its own temperature
     temperature: float = 1.0
+    sure: int = 0  # of the held-out rows, at ``SURE`` and more under the temperature that its model takes
+    sure_right: int = 0  # of these
     seconds: float = 0.0
     reason: str = ""
 
@@ -43,6 +46,24 @@ class Contest:
     chosen: Candidate
     rows: int
     reason: str
+
+    @property
+    def told(self) -> str:
+        """What decided, and what the confidence of the chosen one rests on."""
+        if not self.candidates:
+            return self.reason
+        said = f"compared on {self.rows:,} labeled rows in folds: {self.reason}"
+        if self.chosen.accuracy is None:
+            return said
+        sure = (
+            f"{self.chosen.sure:,} are sure (a confidence of {SURE} or more), {self.chosen.sure_right:,} of them right"
+        )
+        return f"{said}. Of these rows {sure}"
+
+    def having(self, chosen: Candidate) -> Contest:
+        """Return the contest with more known of the chosen one."""
+        candidates = tuple(chosen if one == self.chosen else one for one in self.candidates)
+        return replace(self, candidates=candidates, chosen=chosen)
 
     @classmethod
     def read(cls, path: Path) -> Contest:

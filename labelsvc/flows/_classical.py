@@ -68,10 +68,7 @@ class Studies:
         """Compare teachers on the labeled rows, and say what came of it."""
         judge = Judge(self.session, self.config, contest_field, self.labeled, self.pool, lesson, self.listener)
         contest = judge.judge()
-        if contest.candidates:
-            self.listener.note(f"compared on {contest.rows:,} labeled rows in folds: {contest.reason}")
-        else:
-            self.listener.note(contest.reason)
+        self.listener.note(contest.told)
         return contest
 
     def fit(self, chosen: Candidate, lesson: Lesson) -> Model:

@@ -29,7 +29,13 @@ from labelsvc.flows._methods import NETWORK, ROWS, SELF_TRAINING, SPREADING, SUP
 from labelsvc.flows._room import Assignment, enter
 from labelsvc.flows._session import Session
 from labelsvc.flows._spreading import arrived, learner
-from labelsvc.labeling.calibrate import fit_temperature, honest_temperature, negative_log_likelihood, probabilities
+from labelsvc.labeling.calibrate import (
+    SURE,
+    fit_temperature,
+    honest_temperature,
+    negative_log_likelihood,
+    probabilities,
+)
 from labelsvc.labeling.consistency import BEST
 from labelsvc.methods import DEFAULT
 from labelsvc.methods import make as make_method
@@ -123,14 +129,18 @@ class Judge:
         if contest.chosen.method == SPREADING and spreading(self.config).rounds > 1:
             self._spread_again(contest.chosen)
             contest = self._decided(self._best())
-        return replace(contest, chosen=self._calibrated(contest.chosen))
+        return contest.having(self._calibrated(contest.chosen))
 
     def _calibrated(self, chosen: Candidate) -> Candidate:
-        """Return a candidate with the temperature that its model takes."""
+        """Return a candidate with the temperature that its model takes, and what told it."""
         for entry in self.entries:
             if entry.candidate == chosen:
                 logits = entry.said.astype(np.float64)
-                return replace(chosen, temperature=honest_temperature(logits, self.labeled.classes))
+                temperature = honest_temperature(logits, self.labeled.classes)
+                sure = probabilities(logits, temperature).max(axis=1) >= SURE
+                right = logits.argmax(axis=1) == self.labeled.classes
+                found = (int(sure.sum()), int((sure & right).sum()))
+                return replace(chosen, temperature=temperature, sure=found[0], sure_right=found[1])
         return chosen
 
     def _gain(self, entry: Entry, other: Entry) -> tuple[float, float]:

@@ -14,7 +14,7 @@ from labelsvc import flows
 from labelsvc.errors import InputError, LabelsvcError, TooManyFailedError, UsageError
 from labelsvc.student.infer import load
 
-from .digits import Digits
+from .digits import Digits, Heard
 from .tables import LABELED, POOL, ingested, vectors, wines, write
 
 
@@ -128,13 +128,18 @@ def test_vectors_go_through_the_whole_flow(tmp_path: Path) -> None:
 def test_auto_compares_and_takes_one(tmp_path: Path) -> None:
     """Every candidate has a figure or a reason; the one that is taken labels; a word on calibration rests on labels."""
     place = ingested(tmp_path, wines())
-    outcome = flows.train(place, flows.TrainConfig(steps=60, device="cpu"))
+    told = Heard()
+    outcome = flows.train(place, flows.TrainConfig(steps=60, device="cpu"), listener=told)
     names = {one.name for one in outcome.candidates}
     assert {"logistic-regression", "svm", "extra-trees", "gradient-boosting", "sklearn-mlp", "mlp"} <= names
     assert {"softmatch of mlp", "spreading over rows", "spreading over mlp, supervised"} <= names
     assert outcome.taken in names
     assert all((one.accuracy is None) == bool(one.reason) for one in outcome.candidates)
     assert outcome.model.calibrated
+    (chosen,) = [one for one in outcome.candidates if one.sure]
+    assert chosen.name == outcome.taken
+    assert 0.8 * chosen.sure <= chosen.sure_right <= chosen.sure <= LABELED
+    assert f"{chosen.sure} are sure (a confidence of 0.95 or more), {chosen.sure_right} of them" in "".join(told.notes)
     assert flows.evaluate(place).score.accuracy > 0.75
     assert flows.train(place, flows.TrainConfig(steps=60, device="cpu")).repeated
 

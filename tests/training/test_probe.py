@@ -60,7 +60,7 @@ def test_timing_takes_a_small_share(clock: Clock) -> None:
 
 def test_a_budget_without_room_is_refused(clock: Clock) -> None:
     """Where not even one step is left, the call is wrong, and the message says what a step takes."""
-    with pytest.raises(UsageError, match=r"2 seconds has no room for a single step of 0\.1 s"):
+    with pytest.raises(UsageError, match=r"2 seconds have no room for a single step of 0\.1 s: .*--budget"):
         steps_for(2.0, clock.network, lesson(), plan(small("supervised"), 1))
 
 
