@@ -37,7 +37,6 @@ TABLES = (
     *("twonorm", "vowel"),
 )
 TESTED = 0.3
-FIGURES = ("accuracy", "supervised_accuracy", "covered", "right")
 
 
 def main() -> None:
@@ -81,8 +80,8 @@ def _measured(rows: pa.Table, folder: Path, *, labels: int, seed: int) -> Line:
 
 
 def _table(lines: Lines) -> str:
-    """Return a row for each table: accuracies, how much is covered and how much of that is right, by the labels."""
-    figures = ("accuracy", "best supervised", "covered", "right")
+    """Return a row for each table: medians over its draws, and in brackets the worst draw."""
+    figures = ("accuracy", "gain on supervised", "covered", "right")
     header = ("table", *(f"{labels}: {figure}" for labels in NUMBERS_OF_LABELS for figure in figures))
     return markdown(header, [[name, *_row(lines, name)] for name in sorted(TABLES) if lines.having(table=name)])
 
@@ -94,9 +93,14 @@ def _row(lines: Lines, name: str) -> list[str]:
         if not found:
             cells += ["-"] * 4
             continue
-        mean = {figure: statistics.mean(line[figure] for line in found) for figure in FIGURES}
-        cells += [f"{mean['accuracy']:.1%}", f"{mean['supervised_accuracy']:.1%}", f"{mean['covered']:.0%}"]
-        cells += [f"{mean['right']:.1%}" if mean["covered"] else "-"]
+        gains = [100 * (line["accuracy"] - line["supervised_accuracy"]) for line in found]
+        right = [line["right"] for line in found if line["covered"]]
+        cells += [
+            f"{statistics.median(line['accuracy'] for line in found):.1%}",
+            f"{statistics.median(gains):.1f} ({min(gains):.1f})",
+            f"{statistics.median(line['covered'] for line in found):.0%}",
+            f"{statistics.median(right):.1%} ({min(right):.1%})" if right else "-",
+        ]
     return cells
 
 
