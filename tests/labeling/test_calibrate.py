@@ -102,3 +102,19 @@ def test_where_nothing_is_right_nothing_is_sure() -> None:
     logits = np.tile([9.0, 0.0, 0.0], (50, 1))
     scores = probabilities(logits, honest_temperature(logits, np.ones(50, np.int32)))
     assert scores.max() < 0.95
+
+
+@pytest.mark.parametrize(("rows", "sure"), [(18, 0), (19, 19)])
+def test_eighteen_sure_rows_prove_nothing(rows: int, sure: int) -> None:
+    """One more wrong, nineteen right ones are 95 in 100, and fewer are not: then no row like these is sure."""
+    logits = np.concatenate([np.tile([9.0, 0.0], (rows, 1)), np.tile([0.5, 0.0], (20, 1))])
+    classes = np.concatenate([np.zeros(rows, np.int32), np.arange(20, dtype=np.int32) % 2])
+    scores = probabilities(logits, honest_temperature(logits, classes))
+    assert (scores.max(axis=1) >= 0.95).sum() == sure
+
+
+def test_what_is_not_proven_stays_out_of_reach() -> None:
+    """Where no row is sure, one of the pool that is a little surer than all of these is not sure either."""
+    logits = np.tile([4.0, 0.0], (12, 1))
+    temperature = honest_temperature(logits, np.zeros(12, np.int32))
+    assert probabilities(1.08 * logits, temperature).max() < 0.95
