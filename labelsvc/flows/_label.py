@@ -28,6 +28,7 @@ from labelsvc.workspace import find
 ONE_ROUND = "one round done"
 NO_PROMISE = "the promise cannot be made"
 NEXT = 'labelsvc query "SELECT label, source, count(*) FROM labels GROUP BY ALL ORDER BY ALL"'
+NEXT_WITHOUT = "labelsvc suggest"  # where no row was sure enough
 
 
 @dataclass(frozen=True)
@@ -128,11 +129,15 @@ def label_once(
         label_set,
         model,
         session.rows,
-        NEXT,
+        _next(label_set),
         certificates=promised,
         refusal=ruling.refusal,
         classes=classes,
     )
+
+
+def _next(label_set: LabelSet) -> str:
+    return NEXT if label_set.rows else NEXT_WITHOUT
 
 
 def _rule(task: Task, *, in_passing: bool) -> tuple[object, ...]:
@@ -159,7 +164,7 @@ def _repeated(task: Task, done: RunRecord, *, make_current: bool) -> LabelOutcom
         label_set,
         task.model,
         done.rows,
-        NEXT,
+        _next(label_set),
         repeated=True,
         certificates=promised,
         refusal=done.outcome["refusal"],
@@ -199,6 +204,8 @@ def say_kept(label_set: LabelSet, message: str, listener: Listener) -> None:
 def _write(session: Session, task: Task, said: Words, ruling: Ruling, *, make_current: bool) -> LabelSet:
     config = task.config
     accepted = _accepted(task, said, ruling)
+    if config.precision is None and len(task.rows.pool) and not len(accepted):
+        task.listener.note(_none_reached(task, said, ruling))
     policy = Policy(
         policy_id=new_id(),
         run_id=session.run_id,
@@ -232,3 +239,12 @@ def _accepted(task: Task, said: Words, ruling: Ruling) -> PseudoLabels:
     thresholds = thresholds_by_class(ruling.threshold, ruling.class_thresholds, classes)
     blocks = (accept(block, thresholds, said.least_familiarity) for block in prediction_blocks(said.path, classes))
     return joined(block.where(among(block.numbers, pool)) for block in blocks)
+
+
+def _none_reached(task: Task, said: Words, ruling: Ruling) -> str:
+    everything = read_predictions(said.path, task.model.classes)
+    surest = everything.where(among(everything.numbers, task.rows.pool)).confidence.max()
+    return (
+        f"no row of the pool got a label at {ruling.threshold:g}; the surest has {surest:.3f}. --threshold can ask for "
+        "less, and `labelsvc suggest` shows the rows whose labels would teach most"
+    )

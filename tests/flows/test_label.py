@@ -118,6 +118,16 @@ def test_a_higher_threshold_labels_a_subset(labeled: Path) -> None:
     assert (change.gained, change.changed, change.withdrawn) == (0, 0, len(low) - len(high))
 
 
+def test_where_no_row_is_sure_enough_the_surest_is_told(labeled: Path) -> None:
+    """An empty set is written, the highest confidence of the pool is said, and what helps comes next."""
+    surest = ask(labeled, "SELECT max(confidence) FROM labels WHERE source = 'pseudo'")[0][0]
+    told = Heard()
+    outcome = flows.label(labeled, replace(NINETY, threshold=1.0), listener=told)
+    assert outcome.rows.labeled == 0
+    assert outcome.next_command == "labelsvc suggest"
+    assert any(f"the surest has {surest:.3f}" in note for note in told.notes)
+
+
 def test_predictions_can_be_asked(labeled: Path) -> None:
     """The view ``predictions`` shows what the model said of every input that it was shown, with the users' ids."""
     rows = ask(labeled, "SELECT sample_id, confidence, runner_up_probability, probabilities FROM predictions")
