@@ -80,7 +80,7 @@ def _measured(rows: pa.Table, folder: Path, *, labels: int, seed: int) -> Line:
 
 
 def _table(lines: Lines) -> str:
-    """Return a row for each table: medians over its draws, and in brackets the worst draw."""
+    """Return a row for each table: medians over its draws and, of several, the worst one in brackets."""
     figures = ("accuracy", "gain on supervised", "covered", "right")
     header = ("table", *(f"{labels}: {figure}" for labels in NUMBERS_OF_LABELS for figure in figures))
     return markdown(header, [[name, *_row(lines, name)] for name in sorted(TABLES) if lines.having(table=name)])
@@ -90,18 +90,20 @@ def _row(lines: Lines, name: str) -> list[str]:
     cells = []
     for labels in NUMBERS_OF_LABELS:
         found = lines.having(table=name, labels=labels)
-        if not found:
-            cells += ["-"] * 4
-            continue
-        gains = [100 * (line["accuracy"] - line["supervised_accuracy"]) for line in found]
-        right = [line["right"] for line in found if line["covered"]]
         cells += [
-            f"{statistics.median(line['accuracy'] for line in found):.1%}",
-            f"{statistics.median(gains):.1f} ({min(gains):.1f})",
-            f"{statistics.median(line['covered'] for line in found):.0%}",
-            f"{statistics.median(right):.1%} ({min(right):.1%})" if right else "-",
+            _middle([line["accuracy"] for line in found], ".1%"),
+            _middle([100 * (line["accuracy"] - line["supervised_accuracy"]) for line in found], ".1f"),
+            _middle([line["covered"] for line in found], ".0%"),
+            _middle([line["right"] for line in found if line["covered"]], ".1%"),
         ]
     return cells
+
+
+def _middle(figures: list[float], form: str) -> str:
+    if not figures:
+        return "-"
+    median = format(statistics.median(figures), form)
+    return median if len(figures) == 1 else f"{median} ({min(figures):{form}})"
 
 
 if __name__ == "__main__":
