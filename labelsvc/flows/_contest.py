@@ -30,7 +30,7 @@ from labelsvc.flows._room import Assignment, enter
 from labelsvc.flows._session import Session
 from labelsvc.flows._spreading import arrived, learner
 from labelsvc.labeling.calibrate import (
-    SURE,
+    count_sure,
     fit_temperature,
     honest_temperature,
     negative_log_likelihood,
@@ -137,10 +137,8 @@ class Judge:
             if entry.candidate == chosen:
                 logits = entry.said.astype(np.float64)
                 temperature = honest_temperature(logits, self.labeled.classes)
-                sure = probabilities(logits, temperature).max(axis=1) >= SURE
-                right = logits.argmax(axis=1) == self.labeled.classes
-                found = (int(sure.sum()), int((sure & right).sum()))
-                return replace(chosen, temperature=temperature, sure=found[0], sure_right=found[1])
+                sure, right = count_sure(logits, self.labeled.classes, temperature)
+                return replace(chosen, temperature=temperature, sure=sure, sure_right=right)
         return chosen
 
     def _gain(self, entry: Entry, other: Entry) -> tuple[float, float]:

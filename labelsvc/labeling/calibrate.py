@@ -63,11 +63,10 @@ def honest_temperature(logits: NDArray[np.float64], classes: ClassCodes) -> floa
         classes: the truth [rows].
     """
     likeliest = temperature = fit_temperature(logits, classes)
-    right = logits.argmax(axis=1) == classes
 
     def right_when_sure(temperature: float) -> float | None:
-        sure = probabilities(logits, temperature).max(axis=1) >= SURE
-        return float(right[sure].sum() / (sure.sum() + 1)) if sure.any() else None
+        sure, right = count_sure(logits, classes, temperature)
+        return right / (sure + 1) if sure else None
 
     while (share := right_when_sure(temperature)) is not None and share < SURE:
         temperature *= STEP
@@ -76,6 +75,12 @@ def honest_temperature(logits: NDArray[np.float64], classes: ClassCodes) -> floa
     while temperature / STEP >= likeliest / MODESTY and (right_when_sure(temperature / STEP) or 0.0) >= SPARE:
         temperature /= STEP
     return temperature
+
+
+def count_sure(logits: NDArray[np.float64], classes: ClassCodes, temperature: float) -> tuple[int, int]:
+    """Return how many rows are sure, at ``SURE`` or more under a temperature, and how many of them are right."""
+    sure = probabilities(logits, temperature).max(axis=1) >= SURE
+    return int(sure.sum()), int((logits.argmax(axis=1) == classes)[sure].sum())
 
 
 def match_temperature(logits: NDArray[np.float64], targets: NDArray[np.float64]) -> float:

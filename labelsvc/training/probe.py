@@ -33,7 +33,7 @@ def steps_for(budget: float, make_network: MakeNetwork, lesson: Lesson, plan: Pl
     each = seconds_per_step(min(max(SHARE * budget, SECONDS[0]), SECONDS[1]), make_network, lesson, plan)
     affordable = int((budget - (time.perf_counter() - started)) / each)
     if affordable < 1:
-        raise UsageError(f"{budget:.2g} seconds have no room for a single step of {each:.2g} s: give a larger --budget")
+        raise UsageError(f"{budget:.3g} seconds have no room for a single step of {each:.2g} s: give a larger --budget")
     return affordable
 
 
