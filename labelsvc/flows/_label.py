@@ -129,15 +129,15 @@ def label_once(
         label_set,
         model,
         session.rows,
-        _next(label_set),
+        _next(session.rows),
         certificates=promised,
         refusal=ruling.refusal,
         classes=classes,
     )
 
 
-def _next(label_set: LabelSet) -> str:
-    return NEXT if label_set.rows else NEXT_WITHOUT
+def _next(rows: RowCount) -> str:
+    return NEXT_WITHOUT if rows.given and not rows.labeled else NEXT
 
 
 def _rule(task: Task, *, in_passing: bool) -> tuple[object, ...]:
@@ -164,7 +164,7 @@ def _repeated(task: Task, done: RunRecord, *, make_current: bool) -> LabelOutcom
         label_set,
         task.model,
         done.rows,
-        _next(label_set),
+        _next(done.rows),
         repeated=True,
         certificates=promised,
         refusal=done.outcome["refusal"],

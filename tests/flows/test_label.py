@@ -197,4 +197,5 @@ def test_a_workspace_without_a_pool_gets_an_empty_set(digits: Digits, tmp_path: 
     flows.train(tmp_path / "w", SHORT)
     outcome = flows.label(tmp_path / "w", NINETY)
     assert (outcome.rows.given, outcome.label_set.rows) == (0, 0)
+    assert outcome.next_command.startswith("labelsvc query")
     assert label_sets.current(store_of(tmp_path / "w")) == outcome.label_set
